@@ -1,0 +1,80 @@
+"""What an encoder takes and gives: prepared inputs in; vector, tokens and mask out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from unalike.data import Column
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A batch of token sequences, padded on the right.
+
+    ids: ``(B, L)`` int64; mask: ``(B, L)`` bool, true where a token stands.
+    """
+
+    ids: Tensor
+    mask: Tensor
+
+    def to(self, device: torch.device | str) -> Tokens:
+        return Tokens(self.ids.to(device), self.mask.to(device))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What an encoder returns.
+
+    vector: ``(B, width)``, one a row; tokens: ``(B, L, width)`` or None (patches, words, frames); mask: ``(B, L)``
+    bool or None, true where a token stands.
+    """
+
+    vector: Tensor
+    tokens: Tensor | None = None
+    mask: Tensor | None = None
+
+
+@runtime_checkable
+class Prepared(Protocol):
+    """A column made ready for an encoder once, so that a training step only slices."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, indices: np.ndarray | Sequence[int]) -> Any:
+        """The rows as a batch: a uint8 tensor ``(B, 3, H, W)`` for pictures, `Tokens` for texts."""
+
+
+class Encoder(nn.Module, ABC):
+    """A module that turns prepared inputs into vectors.
+
+    kind: the kind of column it reads (``"image"``, ``"text"``, ``"array"``, ...); width: length of its vectors.
+    """
+
+    kind: str
+    width: int
+
+    @abstractmethod
+    def prepare(self, column: Column) -> Prepared:
+        """Decode, resize or tokenise a column once."""
+
+    @abstractmethod
+    def forward(self, inputs: Any) -> Encoded:
+        """Encode a batch: what `plain` or a view made of what `Prepared.take` returned."""
+
+    def plain(self, inputs: Any) -> Any:
+        """The inputs without augmentation, as evaluation wants them."""
+        return inputs
+
+    def assets(self) -> dict[str, bytes]:
+        """Files beyond the weights that a run needs to make this encoder again, such as a tokenizer."""
+        return {}
