@@ -8,27 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from unalike.data import Column
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """A batch of token sequences, padded on the right.
-
-    ids: ``(B, L)`` int64; mask: ``(B, L)`` bool, true where a token stands.
-    """
-
-    ids: Tensor
-    mask: Tensor
-
-    def to(self, device: torch.device | str) -> Tokens:
-        return Tokens(self.ids.to(device), self.mask.to(device))
-
-    def __len__(self) -> int:
-        return len(self.ids)
+from unalike.views import Tokens as Tokens
 
 
 @dataclass(frozen=True)
