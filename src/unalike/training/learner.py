@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,12 +10,36 @@ import torch
 from torch import Tensor, nn
 
 from unalike.encoders import Encoder
-
-Batch = Mapping[str, Any]
-"""What the loader gives: ``index`` ``(B,)``, maybe ``label`` ``(B,)``, and for each role its prepared rows."""
+from unalike.training.batch import Batch
 
 Update = tuple[Tensor, Iterable[nn.Parameter]]
 """A loss and the parameters that it may move."""
+
+View = Callable[[Any, torch.Generator], Any]
+"""Makes a random view of prepared inputs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a system is built for: the encoders it gets, the data's shape, and the length of the training.
+
+    Args:
+        encoders: a fresh encoder for each kind of column that the system learns from.
+        roles: the roles of each kind that the data have, in order: ``{"image": ("image:a", "image:b")}``.
+        view: views that the user chose instead of the system's own, by kind.
+        rows: rows to train on.
+        steps: optimiser steps in all.
+        steps_per_epoch: optimiser steps an epoch.
+        classes: number of classes, 0 without labels.
+    """
+
+    encoders: Mapping[str, Encoder]
+    roles: Mapping[str, Sequence[str]]
+    rows: int
+    steps: int
+    steps_per_epoch: int = 1
+    view: Mapping[str, View] = field(default_factory=dict)
+    classes: int = 0
 
 
 @dataclass(kw_only=True)
@@ -30,7 +54,7 @@ class Learner:
         updates: yields ``(loss, parameters)`` one after the other; the loop makes one optimiser step for each.
         project: maps an encoder's vector to the space that is compared at use, by kind; identity where absent.
         before_epoch: called with the epoch number before its first batch (clusters, graphs, mining).
-        after_step: called after each optimiser step (teacher, queue).
+        after_step: called with the step number after each optimiser step (teacher, queue).
         frozen: names of modules whose parameters no optimiser moves (teachers).
     """
 
@@ -41,16 +65,24 @@ class Learner:
     updates: Callable[[Any], Iterator[Update]] | None = None
     project: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     before_epoch: Callable[[int], None] | None = None
-    after_step: Callable[[], None] | None = None
+    after_step: Callable[[int], None] | None = None
     frozen: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.loss is None) == (self.updates is None):
             raise TypeError("a learner has either a loss or updates, and not both")
+        self.module = nn.ModuleDict(self.modules)
+        for name in self.frozen:
+            self.module[name].requires_grad_(False)
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """All parameters that training moves."""
+        return [parameter for parameter in self.module.parameters() if parameter.requires_grad]
 
     def embed(self, kind: str, inputs: Any) -> Tensor:
         """L2-normalised vectors ``(B, D)`` of plain inputs of one kind, as search and evaluation compare them."""
         encoder = self.encoders[kind]
-        vector = encoder(encoder.plain(inputs)).vector
+        vector = encoder(encoder.plain(inputs)).vector.float()
         project = self.project.get(kind)
         return nn.functional.normalize(vector if project is None else project(vector), dim=-1)

@@ -1,0 +1,107 @@
+"""Files that are whole or not there: atomic writes, checksums, and words for a disk that is full."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from unalike.errors import RunError
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path, size: int | None = None) -> Iterator[None]:
+    """Turn a full or read-only disk into a `RunError` that names the path and what was needed."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        needed = "" if size is None else f" ({size:,} bytes were to be written)"
+        free = ""
+        with contextlib.suppress(OSError):
+            free = f", {shutil.disk_usage(path.parent).free:,} bytes are free there"
+        raise RunError(
+            f"cannot write {path}{needed}: {error.strerror}{free}. What was saved before is untouched: "
+            "make room or choose another place, then resume."
+        ) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder last through a power cut, where the system can."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_atomically(path: Path, write: Callable[[Path], None], *, size: int | None = None) -> None:
+    """Let ``write`` fill a file beside ``path``, flush it to the disk, then put it in place in one step.
+
+    Raises:
+        RunError: the disk is full or cannot be written; the old file, if any, is untouched.
+    """
+    with disk_errors(path, size):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+        aside = Path(name)
+        try:
+            write(aside)
+            with aside.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            mask = os.umask(0)
+            os.umask(mask)
+            aside.chmod(0o666 & ~mask)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes atomically."""
+    write_atomically(path, lambda aside: aside.write_bytes(content) and None, size=len(content))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically, indented, with sorted keys and no NaN."""
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, (text + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        RunError: the file is missing, is no text or no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{path} is missing") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise RunError(f"{path} is damaged: it is not JSON ({error})") from error
+
+
+def checksum(path: Path) -> str:
+    """BLAKE2b-256 of a file's content, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where fetched sets and prepared pictures are kept: ``UNALIKE_CACHE``, else the user's cache folder."""
+    named = os.environ.get("UNALIKE_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unalike"

@@ -1,0 +1,269 @@
+"""The training loop. All randomness of a step follows from the seed and the step's number alone."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from unalike.errors import TrainingError
+from unalike.files import disk_errors
+from unalike.training.batch import Inputs
+from unalike.training.checkpoint import (
+    Checkpoint,
+    Checkpoints,
+    load_module,
+    load_optimizer,
+    optimizer_tensors,
+    truncate_lines,
+)
+from unalike.training.learner import Learner
+from unalike.training.optimizers import learning_rate, make_optimizer
+from unalike.training.order import ShuffledOrder, step_generator, stream_seed
+from unalike.training.settings import Training
+from unalike.training.watch import CollapseWatch
+
+
+class Interrupted(TrainingError):
+    """Training was stopped by Ctrl-C or SIGTERM; all is saved and can be resumed."""
+
+
+class Order(Protocol):
+    """Batches of row numbers: ``len`` is the number of batches an epoch."""
+
+    def __len__(self) -> int: ...
+    def epoch(self, number: int) -> Iterator[np.ndarray]: ...
+
+
+@dataclass
+class Listener:
+    """Who hears of the training: a progress bar, a TensorBoard writer. Every part is optional."""
+
+    on_step: Callable[[int, int, Mapping[str, float]], None] = lambda step, total, row: None
+    on_note: Callable[[str], None] = lambda text: None
+
+
+@dataclass
+class Outcome:
+    """How a training ended."""
+
+    steps: int
+    seconds: float
+    notes: list[str] = field(default_factory=list)
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of a setting; ``auto`` takes an accelerator where there is one."""
+    if name != "auto":
+        return torch.device(name)
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return accelerator or torch.device("cpu")
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[Callable[[], bool]]:
+    """While open, Ctrl-C and SIGTERM only ask the loop to stop after the step; a second one acts at once."""
+    asked = False
+    before: dict[int, Any] = {}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    # Signals can be handled in the main thread only; elsewhere the caller is in charge.
+    with contextlib.suppress(ValueError):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, handle)
+    try:
+        yield lambda: asked
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def run_step(learner: Learner, views: Any, optimizer: torch.optim.Optimizer, training: Training) -> float:
+    """Make the optimiser step or steps of one batch; return the sum of the losses."""
+    steps = learner.updates(views) if learner.updates is not None else iter([(learner.loss(views), None)])  # type: ignore[misc]
+    total = 0.0
+    for loss, parameters in steps:
+        value = float(loss.detach())
+        total += value
+        if not math.isfinite(value):
+            return total
+        optimizer.zero_grad(set_to_none=True)
+        moved = learner.parameters if parameters is None else list(parameters)
+        loss.backward(inputs=moved)
+        if training.clip_norm:
+            nn.utils.clip_grad_norm_(moved, training.clip_norm)
+        optimizer.step()
+    return total
+
+
+def train(
+    learner: Learner,
+    inputs: Inputs,
+    training: Training,
+    *,
+    order: Order | None = None,
+    folder: Path | None = None,
+    resume: bool = False,
+    watch: CollapseWatch | None = None,
+    watch_every: int = 25,
+    listener: Listener | None = None,
+) -> Outcome:
+    """Train a learner.
+
+    Args:
+        learner: what to train; its modules are changed in place.
+        inputs: the training rows.
+        training: resolved settings.
+        order: which rows form which batch; by default shuffled epochs.
+        folder: where ``metrics.jsonl`` and ``checkpoints/`` go; None keeps nothing.
+        resume: go on from the newest checkpoint in ``folder``, if there is one.
+        watch: looks for collapse every ``watch_every`` steps.
+        listener: hears each step and each note.
+
+    Raises:
+        TrainingError: the loss is not finite; the last good checkpoint is kept and the message names the batch.
+        Interrupted: Ctrl-C or SIGTERM; the state is saved.
+        RunError: the disk is full or a checkpoint is damaged.
+    """
+    assert training.batch_size is not None
+    listener = listener or Listener()
+    device = pick_device(training.device)
+    learner.module.to(device).train()
+    order = order or ShuffledOrder(len(inputs), training.batch_size, training.seed)
+    total = training.steps if training.steps is not None else (training.epochs or 1) * len(order)
+    optimizer = make_optimizer(learner.parameters, training)
+    average = (
+        AveragedModel(learner.module, multi_avg_fn=get_ema_multi_avg_fn(training.average), use_buffers=True)
+        if training.average
+        else None
+    )
+    checkpoints = Checkpoints(folder / "checkpoints") if folder else None
+    start = 0
+    if resume and checkpoints is not None and (found := checkpoints.load()) is not None:
+        start = restore(found, learner, optimizer, average)
+    if folder is not None:
+        truncate_lines(folder / "metrics.jsonl", "step", start)
+
+    def save(step: int) -> None:
+        if checkpoints is not None:
+            tensors = {"weights": learner.module.state_dict(), "optimizer": optimizer_tensors(optimizer)}
+            if average is not None:
+                tensors["average"] = average.state_dict()
+            checkpoints.save(step, tensors)
+
+    outcome = Outcome(total, 0.0)
+    began = saved = time.monotonic()
+    warned = False
+    devices = [] if device.type == "cpu" else None
+    with torch.random.fork_rng(devices=devices), stop_signals() as asked, open_log(folder) as log:
+        step, epoch = start, start // len(order)
+        while step < total:
+            # In the middle of an epoch its preparations came back with the checkpoint's buffers.
+            if learner.before_epoch is not None and step == epoch * len(order):
+                torch.manual_seed(stream_seed(training.seed, "dropout", 2**31 + epoch))
+                learner.before_epoch(epoch)
+            for number, rows in enumerate(order.epoch(epoch)):
+                if epoch * len(order) + number < step:
+                    continue
+                if step >= total:
+                    break
+                rate = learning_rate(step, total, training)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                torch.manual_seed(stream_seed(training.seed, "dropout", step))
+                batch = inputs.batch(rows, device)
+                with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bfloat16"):
+                    views = learner.views(batch, step_generator(training.seed, step))
+                    loss = run_step(learner, views, optimizer, training)
+                if not math.isfinite(loss):
+                    shown = ", ".join(str(int(r)) for r in rows[:8]) + (", ..." if len(rows) > 8 else "")
+                    kept = checkpoints.steps()[-1:] if checkpoints else []
+                    raise TrainingError(
+                        f"the loss became {loss} at step {step} (epoch {epoch}, training rows {shown}). "
+                        + (f"The checkpoint of step {kept[0]} is kept. " if kept else "")
+                        + "Lower the learning rate, set clip_norm=1, or look at these rows."
+                    )
+                if learner.after_step is not None:
+                    learner.after_step(step)
+                if average is not None:
+                    average.update_parameters(learner.module)
+                step += 1
+                row: dict[str, float] = {"step": step, "epoch": epoch, "loss": loss, "learning_rate": rate}
+                if watch is not None and (step % watch_every == 0 or step == total):
+                    row |= watch.measure(learner)
+                    warning = watch.warning(row_measures(row))
+                    if warning and not warned and step > 2:
+                        warned = True
+                        outcome.notes.append(f"step {step}: {warning}")
+                        listener.on_note(warning)
+                log(row)
+                listener.on_step(step, total, row)
+                if asked():
+                    save(step)
+                    raise Interrupted(f"stopped at step {step} of {total}")
+                if time.monotonic() - saved > 60 * training.checkpoint_minutes:
+                    save(step)
+                    saved = time.monotonic()
+            epoch += 1
+        if average is not None:
+            learner.module.load_state_dict(average.module.state_dict())
+        if start < total:
+            save(total)
+    learner.module.eval()
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+def row_measures(row: Mapping[str, float]) -> dict[str, float]:
+    """The entries of a metrics row that the watch wrote."""
+    return {name: value for name, value in row.items() if name.startswith(("rank.", "spread."))}
+
+
+def restore(
+    found: Checkpoint, learner: Learner, optimizer: torch.optim.Optimizer, average: AveragedModel | None
+) -> int:
+    """Put a checkpoint back; return the step to go on with."""
+    load_module(learner.module, found.tensors["weights"], found.path)
+    load_optimizer(optimizer, found.tensors["optimizer"])
+    if average is not None:
+        load_module(average, found.tensors["average"], found.path)
+    return found.step
+
+
+@contextlib.contextmanager
+def open_log(folder: Path | None) -> Iterator[Callable[[Mapping[str, float]], None]]:
+    """Append rows to ``metrics.jsonl``, each flushed at once."""
+    if folder is None:
+        yield lambda row: None
+        return
+    path = folder / "metrics.jsonl"
+    with disk_errors(path):
+        stream = path.open("a", encoding="utf-8")
+
+    def write(row: Mapping[str, float]) -> None:
+        with disk_errors(path):
+            stream.write(json.dumps(dict(row)) + "\n")
+            stream.flush()
+
+    try:
+        yield write
+    finally:
+        with contextlib.suppress(OSError):
+            stream.close()

@@ -1,0 +1,43 @@
+"""Which rows meet in which batch: a pure function of seed and step, so that a resumed run sees the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+STREAMS = {"order": 1, "views": 2, "dropout": 3, "weights": 4, "probe": 5}
+
+
+def stream_seed(seed: int, stream: str, position: int = 0) -> int:
+    """A 63-bit seed for one purpose at one position; unrelated for different purposes, seeds and positions."""
+    state = np.random.SeedSequence([seed, STREAMS[stream], position]).generate_state(2, np.uint32)
+    return int(state[0]) << 31 | int(state[1]) >> 1
+
+
+def step_generator(seed: int, step: int) -> torch.Generator:
+    """The generator from which all views of one step are drawn."""
+    return torch.Generator().manual_seed(stream_seed(seed, "views", step))
+
+
+class ShuffledOrder:
+    """Each epoch visits the rows in a new random order; rows that fill no whole batch wait for the next epoch.
+
+    Args:
+        rows: number of rows.
+        batch_size: rows a batch.
+        seed: the run's seed.
+    """
+
+    def __init__(self, rows: int, batch_size: int, seed: int) -> None:
+        self.rows, self.batch_size, self.seed = rows, batch_size, seed
+
+    def __len__(self) -> int:
+        return max(1, self.rows // self.batch_size)
+
+    def epoch(self, number: int) -> Iterator[np.ndarray]:
+        """The batches of one epoch: int64 ``(batch_size,)`` each."""
+        order = np.random.default_rng(stream_seed(self.seed, "order", number)).permutation(self.rows)
+        for start in range(0, len(self) * self.batch_size, self.batch_size):
+            yield order[start : start + self.batch_size]

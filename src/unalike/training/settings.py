@@ -1,0 +1,105 @@
+"""The settings of one training run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from unalike.errors import SettingsError
+from unalike.records import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How long, how fast and on what to train. Values left at None are taken from the system's recipe."""
+
+    epochs: int | None = None
+    """Passes over the data."""
+    steps: int | None = None
+    """Optimiser steps; instead of epochs."""
+    batch_size: int | None = None
+    """Rows a step."""
+    learning_rate: float | None = None
+    """Peak learning rate."""
+    weight_decay: float | None = None
+    """Weight decay of matrices; biases and norms have none."""
+    optimizer: Literal["adamw", "sgd", "lars"] | None = None
+    warmup: float | None = None
+    """Share of all steps with a rising learning rate."""
+    clip_norm: float | None = None
+    """Largest norm of all gradients together; 0 for none."""
+    average: float = 0.0
+    """Decay of an exponential moving average of the weights that is kept instead of the last weights; 0 for none."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Number format of the encoders; objectives always sum in float32."""
+    device: str = "auto"
+    """``cpu``, ``cuda``, ``cuda:1``, ``mps``; ``auto`` takes an accelerator if there is one."""
+    seed: int = 0
+    """Decides initial weights, data order and views."""
+    checkpoint_minutes: float = 1.0
+    """Time between checkpoints."""
+
+    def resolved(self, recipe: Recipe, rows: int) -> Training:
+        """These settings with every None replaced by the recipe's value.
+
+        Raises:
+            SettingsError: all values that are out of range, at once.
+        """
+        from dataclasses import fields, replace
+
+        known = {field.name for field in fields(recipe)}
+        filled = {
+            field.name: getattr(recipe, field.name)
+            for field in fields(self)
+            if field.name in known and getattr(self, field.name) is None
+        }
+        if self.steps is not None and self.epochs is None:
+            filled.pop("epochs", None)
+        if self.batch_size is None:
+            # A recipe's batch is a suggestion: small collections get a smaller one, never an error.
+            filled["batch_size"] = max(2, min(recipe.batch_size, rows))
+        training = replace(self, **filled)
+        problems = training.problems(rows)
+        if problems:
+            raise SettingsError(
+                "these training settings cannot be used:\n" + "\n".join(f"  - {p}" for p in problems)
+            )
+        return training
+
+    def problems(self, rows: int) -> list[str]:
+        """All that is wrong with resolved settings, in words."""
+        found = []
+        if self.steps is not None and self.epochs is not None:
+            found.append(f"steps={self.steps} and epochs={self.epochs} were both given: give one of them")
+        for name in ("steps", "epochs"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                found.append(f"{name}={value}: at least 1 is needed")
+        if self.batch_size is not None and self.batch_size < 2:
+            found.append(f"batch_size={self.batch_size}: a contrast needs at least 2 rows")
+        if self.batch_size is not None and self.batch_size > rows:
+            found.append(
+                f"batch_size={self.batch_size} is larger than the {rows} rows to train on: give at most {rows}"
+            )
+        for name, low, high in (
+            ("learning_rate", 0.0, 1e4),
+            ("weight_decay", 0.0, 1e3),
+            ("warmup", 0.0, 1.0),
+            ("clip_norm", 0.0, 1e9),
+            ("average", 0.0, 1.0),
+        ):
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                found.append(f"{name}={value}: it must lie between {low:g} and {high:g}")
+        if not 0 <= self.seed < 2**32:
+            found.append(f"seed={self.seed}: it must lie between 0 and {2**32 - 1}")
+        if self.checkpoint_minutes <= 0:
+            found.append(f"checkpoint_minutes={self.checkpoint_minutes}: it must be above 0")
+        return found
+
+    def total_steps(self, rows: int) -> int:
+        """Optimiser steps in all, for resolved settings."""
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None and self.batch_size is not None
+        return self.epochs * max(1, rows // self.batch_size)
