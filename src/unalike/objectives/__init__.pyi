@@ -1,0 +1,13 @@
+from .asymmetric import Centering as Centering
+from .asymmetric import byol as byol
+from .asymmetric import dino as dino
+from .asymmetric import simsiam as simsiam
+from .metric import margin as margin
+from .metric import multi_similarity as multi_similarity
+from .metric import proxy_anchor as proxy_anchor
+from .metric import triplet as triplet
+from .metric import triplet_batch_all as triplet_batch_all
+from .metric import triplet_batch_hard as triplet_batch_hard
+from .metric import triplet_semi_hard as triplet_semi_hard
+from .redundancy import barlow_twins as barlow_twins
+from .redundancy import vicreg as vicreg
