@@ -108,8 +108,10 @@ def dino(
     several_views(students)
     several_views([*students[:1], *teachers])
     if len(teachers) > len(students):
-        raise DataError(f"got {len(teachers)} teacher crops and {len(students)} student crops; expected no more "
-                        "teacher crops than student crops, the shared ones first and in the same order")
+        raise DataError(
+            f"got {len(teachers)} teacher crops and {len(students)} student crops; expected no more "
+            "teacher crops than student crops, the shared ones first and in the same order"
+        )
     positive(student_temperature=student_temperature, teacher_temperature=teacher_temperature)
     targets = [softmax((scores.detach() - center) / teacher_temperature, dim=1) for scores in teachers]
     logs = [log_softmax(scores / student_temperature, dim=1) for scores in students]
