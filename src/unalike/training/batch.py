@@ -81,9 +81,7 @@ class Batch:
         """The entries of one role: uint8 ``(B, 3, H, W)``, `Tokens`, float ``(B, F)``."""
         return self.inputs.prepared[name].take(self.rows).to(self.device)
 
-    def choose(
-        self, roles: Sequence[str], generator: torch.Generator, count: int = 1
-    ) -> list[tuple[Any, Tensor]]:
+    def choose(self, roles: Sequence[str], generator: torch.Generator, count: int = 1) -> list[tuple[Any, Tensor]]:
         """For each row ``count`` of the roles that it has, at random: different ones as long as there are enough.
 
         Returns:
@@ -94,9 +92,7 @@ class Batch:
         if len(roles) == 1:
             entries, codes = self.role(roles[0]), self._codes(roles[0], np.arange(size))
             return [(entries, torch.from_numpy(codes).to(self.device))] * count
-        has = np.stack(
-            [self.inputs.present.get(r, np.ones(len(self.inputs), bool))[self.rows] for r in roles], axis=1
-        )
+        has = np.stack([self.inputs.present.get(r, np.ones(len(self.inputs), bool))[self.rows] for r in roles], axis=1)
         if not has.any(axis=1).all():
             row = int(self.rows[int(np.argmin(has.any(axis=1)))])
             raise KeyError(f"row {row} has none of the roles {', '.join(roles)}")

@@ -52,9 +52,7 @@ def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
     """The optimiser's state as flat names: ``"<parameter number>.<entry>"``."""
     state = optimizer.state_dict()["state"]
     return {
-        f"{number}.{name}": torch.as_tensor(value)
-        for number, entry in state.items()
-        for name, value in entry.items()
+        f"{number}.{name}": torch.as_tensor(value) for number, entry in state.items() for name, value in entry.items()
     }
 
 
@@ -133,9 +131,7 @@ class Checkpoints:
                 tensors = {}
                 for name, expected in state["checksums"].items():
                     if checksum(path / name) != expected:
-                        raise RunError(
-                            f"{path / name} was changed after it was written (its checksum differs)"
-                        )
+                        raise RunError(f"{path / name} was changed after it was written (its checksum differs)")
                     tensors[Path(name).stem] = load_tensors(path / name)
                 return Checkpoint(int(state["step"]), path, tensors)
             except (RunError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:

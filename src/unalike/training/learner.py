@@ -41,6 +41,18 @@ class Task:
     view: Mapping[str, View] = field(default_factory=dict)
     classes: int = 0
 
+    def random_views(self, kind: str, *own: View) -> Callable[[Batch, torch.Generator], list[Any]]:
+        """For each batch, one entry of ``kind`` a row, seen through each of the system's ``own`` views.
+
+        Views that the user chose replace the system's.
+        """
+
+        def look(batch: Batch, generator: torch.Generator) -> list[Any]:
+            [(entries, _)] = batch.choose(self.roles[kind], generator)
+            return [self.view.get(kind, view)(entries, generator) for view in own]
+
+        return look
+
 
 @dataclass(kw_only=True)
 class Learner:

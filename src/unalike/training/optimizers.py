@@ -58,9 +58,7 @@ class LARS(Optimizer):
                     update = update.add(parameter, alpha=group["weight_decay"])
                 if group["adapt"]:
                     size, pull = parameter.norm(), update.norm()
-                    ratio = torch.where(
-                        (size > 0) & (pull > 0), group["trust"] * size / pull, torch.ones_like(size)
-                    )
+                    ratio = torch.where((size > 0) & (pull > 0), group["trust"] * size / pull, torch.ones_like(size))
                     update = update * ratio
                 state = self.state[parameter]
                 if "momentum_buffer" not in state:

@@ -61,9 +61,7 @@ class Training:
         training = replace(self, **filled)
         problems = training.problems(rows)
         if problems:
-            raise SettingsError(
-                "these training settings cannot be used:\n" + "\n".join(f"  - {p}" for p in problems)
-            )
+            raise SettingsError("these training settings cannot be used:\n" + "\n".join(f"  - {p}" for p in problems))
         return training
 
     def problems(self, rows: int) -> list[str]:

@@ -20,9 +20,7 @@ class CollapseWatch:
             count as collapsed; vectors spread evenly over the sphere have 1.
     """
 
-    def __init__(
-        self, probes: Mapping[str, Any], *, least_rank: float = 2.0, least_spread: float = 0.05
-    ) -> None:
+    def __init__(self, probes: Mapping[str, Any], *, least_rank: float = 2.0, least_spread: float = 0.05) -> None:
         self.probes, self.least_rank, self.least_spread = probes, least_rank, least_spread
 
     @torch.no_grad()

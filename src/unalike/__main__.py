@@ -1,0 +1,3 @@
+from unalike.cli import main
+
+main()

@@ -1,0 +1,411 @@
+"""The main job: from data to a run directory with weights, vectors, scores and a report."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import unalike
+from unalike import encoders, systems, training, views
+from unalike.data import Collection, open_collection, skip_unreadable
+from unalike.errors import DataError, RunError, SettingsError
+from unalike.files import cache_folder, read_json, write_json
+from unalike.items import Items
+from unalike.preparing import inputs_of, plan
+from unalike.run import FORMAT, Run, choose_text_role, embed_prepared, sealed
+from unalike.scoring import score
+from unalike.spec import Source, Spec
+from unalike.training.settings import Training
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A collection made ready for its encoders: unreadable rows are gone, every used role is packed."""
+
+    collection: Collection
+    encoders: Mapping[str, encoders.Encoder]
+    roles: Mapping[str, encoders.Prepared]
+
+
+def fit(
+    data: Any,
+    *,
+    system: str | None = None,
+    roles: Mapping[str, str] | None = None,
+    label: str | None = None,
+    group: str | None = None,
+    id: str | None = None,
+    encoding: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    encoder: Mapping[str, str] | None = None,
+    size: int | None = None,
+    views: str = "paper",
+    unseen: tuple[str, ...] | None = None,
+    holdout: float = 0.1,
+    out: str | Path | None = None,
+    listener: training.Listener | None = None,
+    **options: Any,
+) -> Run:
+    """Learn a space from data and say how good it is.
+
+    Args:
+        data: a folder of pictures, a CSV, Parquet, JSONL or NumPy file, a folder written by Hugging Face datasets,
+            the name of a data set (``"emoji"``), a `Collection`, or in memory: pictures, texts, an array.
+        system: slug of the system; by default one that fits the data's roles.
+        roles: for tables, role to column name: ``{"image": "path", "text": "caption", "text:de": "titel"}``.
+        label: column with the class, for evaluation and for systems that learn from labels.
+        group: column whose equal values never cross from training to test.
+        id: column with a name for each row.
+        encoding: of text files, if it is not UTF-8.
+        settings: the system's own settings, such as ``{"temperature": 0.1}``.
+        encoder: by kind: ``{"image": "conv" | "vit" | "timm:NAME", "text": "ngram" | "transformer" | "st:FOLDER"}``.
+        size: side of the pictures in pixels; 64 unless given.
+        views: ``"paper"`` for the system's own picture views, or ``"simclr"``, ``"moco_v2"``, ``"gentle"``,
+            ``"plain"``.
+        unseen: roles to keep out of training and only test on.
+        holdout: share of rows kept out of training for the scores, where the data bring no splits.
+        out: the run directory; ``runs/<data>-<system>`` unless given. It must not exist.
+        listener: hears of progress.
+        **options: training settings (see `unalike.Training`): ``epochs``, ``steps``, ``batch_size``, ``seed``, ...
+
+    Returns:
+        The finished run.
+
+    Raises:
+        DataError: the data cannot be used.
+        SettingsError: unknown or impossible settings, all at once.
+        RunError: the run directory exists or cannot be written.
+        TrainingError: the loss is not finite, or training was interrupted (it can be resumed).
+
+    Example:
+        >>> import unalike
+        >>> run = unalike.fit("digits", system="simclr", steps=3, batch_size=32, size=16, out=tmp / "digits")
+        >>> run.embed("digits").vectors.shape[1]
+        256
+    """
+    known = {field.name for field in fields(Training)}
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise SettingsError(f"unknown settings: {', '.join(unknown)}. Training takes: {', '.join(sorted(known))}")
+    collection, spec, folder = begin(
+        data,
+        system=system,
+        roles=roles,
+        label=label,
+        group=group,
+        id=id,
+        encoding=encoding,
+        settings=settings,
+        encoder=encoder,
+        size=size,
+        views=views,
+        unseen=unseen,
+        holdout=holdout,
+        out=out,
+        training=Training(**options),
+    )
+    return execute(collection, spec, folder, resume=False, listener=listener)
+
+
+def begin(
+    data: Any,
+    *,
+    system: str | None,
+    roles: Mapping[str, str] | None,
+    label: str | None,
+    group: str | None,
+    id: str | None,
+    encoding: str | None,
+    settings: Mapping[str, Any] | None,
+    encoder: Mapping[str, str] | None,
+    size: int | None,
+    views: str,
+    unseen: tuple[str, ...] | None,
+    holdout: float,
+    out: str | Path | None,
+    training: Training,
+) -> tuple[Collection, Spec, Path]:
+    """Open the data, resolve every setting and make the run directory; the arguments are those of `fit`."""
+    collection = gather(data, roles=roles, label=label, group=group, id=id, encoding=encoding)
+    where = str(data) if isinstance(data, (str, Path)) else f"memory:{collection.name}"
+    collection, spec = plan(
+        collection,
+        Source(path=where, roles=dict(roles or {}), label=label, group=group, id=id, encoding=encoding),
+        system=system,
+        settings=settings,
+        training=training,
+        encoder=encoder,
+        size=size,
+        views=views,
+        unseen=tuple(unseen) if unseen is not None else suggested_unseen(where),
+        holdout=holdout,
+    )
+    return collection, spec, new_folder(out, f"{collection.name}-{spec.system}")
+
+
+def resume(folder: str | Path, data: Any = None, *, listener: training.Listener | None = None) -> Run:
+    """Go on with an interrupted run; the result has the same bits as one that was never interrupted.
+
+    Args:
+        folder: the run directory.
+        data: the data again, if they were given from memory.
+        listener: hears of progress.
+
+    Raises:
+        RunError: the directory is no run, or is damaged.
+        DataError: the data are not those that the run began with.
+    """
+    path = Path(folder)
+    content = read_json(path / "run.json")
+    if not isinstance(content, Mapping) or content.get("format") != FORMAT:
+        raise RunError(f"{path} is no run of this version of unalike (format {FORMAT})")
+    if content.get("state") == "done":
+        return Run.load(path)
+    spec = Spec.from_json(content["spec"])
+    where = spec.source
+    if data is None and where.path.startswith("memory:"):
+        raise DataError(f"{path} was trained on data from memory: give them again, unalike.resume(folder, data)")
+    collection = gather(
+        where.path if data is None else data,
+        roles=where.roles or None,
+        label=where.label,
+        group=where.group,
+        id=where.id,
+        encoding=where.encoding,
+    )
+    collection, again = plan(
+        collection,
+        where,
+        system=spec.system,
+        settings=spec.settings,
+        training=spec.training,
+        encoder=spec.encoder,
+        size=spec.size,
+        views=spec.views,
+        unseen=spec.unseen,
+        holdout=spec.holdout,
+    )
+    if collection.fingerprint() != content["data"]["fingerprint"]:
+        raise DataError(f"{where.path} has changed since {path} was begun: start a new run")
+    return execute(collection, again, path, resume=True, listener=listener)
+
+
+def gather(
+    data: Any,
+    *,
+    roles: Mapping[str, str] | None = None,
+    label: str | None = None,
+    group: str | None = None,
+    id: str | None = None,
+    encoding: str | None = None,
+) -> Collection:
+    """Open data of any of the accepted forms; a known name is that data set unless a path of that name exists."""
+    from unalike import data as room
+
+    if isinstance(data, str) and not Path(data).exists() and room.is_known(data):
+        return room.open_set(data)
+    return open_collection(data, roles=roles, label=label, group=group, id=id, encoding=encoding)
+
+
+def suggested_unseen(name: str) -> tuple[str, ...]:
+    """Roles that a data set's card asks to keep for testing."""
+    from unalike import data as room
+
+    return room.card(name).unseen if room.is_known(name) and not Path(name).exists() else ()
+
+
+def new_folder(out: str | Path | None, name: str) -> Path:
+    """A run directory that does not exist yet."""
+    if out is not None:
+        folder = Path(out)
+        if (folder / "run.json").exists():
+            raise RunError(f"{folder} holds a run already: unalike fit --resume {folder} goes on with it, or take another --out")
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise RunError(f"{folder} exists and is no empty folder: take another --out")
+    else:
+        folder = Path("runs") / name
+        number = 2
+        while folder.exists():
+            folder, number = Path("runs") / f"{name}-{number}", number + 1
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot make the run directory {folder}: {error.strerror}") from error
+    return folder
+
+
+def prepare(collection: Collection, spec: Spec) -> Prepared:
+    """Make the encoders and pack every role that they read; rows that cannot be read are left out and counted."""
+    train = collection.splits["train"]
+    seed = training.stream_seed(spec.training.seed, "weights") % 2**31
+    towers: dict[str, encoders.Encoder] = {}
+    packed: dict[str, encoders.Prepared] = {}
+    failures: dict[int, Any] = {}
+    for number, (kind, trained) in enumerate(spec.roles.items()):
+        towers[kind] = encoders.build_encoder(
+            spec.encoder[kind],
+            [collection[role].select(train) for role in trained],
+            size=spec.size,
+            seed=seed + number,
+        )
+        for role in (*trained, *(role for role in spec.unseen if collection[role].kind == kind)):
+            packed[role] = towers[kind].prepare(collection[role], cache=cache_folder() / "prepared")
+            failures |= getattr(packed[role], "failures", {})
+    if failures:
+        from unalike.preparing import Rows
+
+        kept = np.setdiff1d(np.arange(len(collection)), sorted(failures))
+        collection = skip_unreadable(collection, failures)
+        packed = {role: Rows(prepared, kept) for role, prepared in packed.items()}
+    return Prepared(collection, towers, packed)
+
+
+def make_learner(spec: Spec, prepared: Prepared) -> training.Learner:
+    """Build the system of a specification; initial weights follow from its seed."""
+    found = systems.find(spec.system)
+    rows = len(prepared.collection.splits["train"])
+    total = spec.training.total_steps(rows)
+    assert spec.training.batch_size is not None
+    label = prepared.collection.label
+    task = training.Task(
+        encoders=prepared.encoders,
+        roles=spec.roles,
+        rows=rows,
+        steps=total,
+        steps_per_epoch=max(1, rows // spec.training.batch_size),
+        view=chosen_views(spec),
+        classes=0 if label is None else len(label.names),
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.stream_seed(spec.training.seed, "weights", 1))
+        return found.build(found.settings(**spec.settings), task)
+
+
+def chosen_views(spec: Spec) -> dict[str, training.View]:
+    """The picture views that the user asked for in place of the system's own."""
+    if spec.views == "paper" or "image" not in spec.roles:
+        return {}
+    return {"image": getattr(views, spec.views)(spec.size)}
+
+
+def execute(
+    collection: Collection,
+    spec: Spec,
+    folder: Path,
+    *,
+    resume: bool,
+    listener: training.Listener | None = None,
+) -> Run:
+    """Carry a specification out in a run directory."""
+    began = time.monotonic()
+    listener = listener or training.Listener()
+    record = {
+        "format": FORMAT,
+        "state": "training",
+        "spec": spec.to_json(),
+        "data": {"name": collection.name, "rows": len(collection), "fingerprint": collection.fingerprint()},
+        "versions": versions(),
+    }
+    write_json(folder / "run.json", record)
+    prepared = prepare(collection, spec)
+    collection = prepared.collection
+    for note in collection.notes:
+        listener.on_note(note)
+    settings = spec.training
+    assert settings.batch_size is not None
+    if settings.batch_size > len(collection.splits["train"]):
+        settings = replace(settings, batch_size=len(collection.splits["train"]))
+    learner = make_learner(replace(spec, training=settings), prepared)
+    device = training.pick_device(settings.device)
+    train_rows = collection.splits["train"]
+    untrained = {role: embed_prepared(learner, role.split(":")[0], prepared.roles[role], device) for role in
+                 scored_roles(spec)}
+    outcome = training.train(
+        learner,
+        inputs_of(collection, prepared.roles, spec.roles, train_rows),
+        settings,
+        folder=folder,
+        resume=resume,
+        watch=training.CollapseWatch(probes(learner, prepared, spec, train_rows, device)),
+        listener=listener,
+    )
+    vectors = {
+        role: embed_prepared(learner, role.split(":")[0], packed, device) for role, packed in prepared.roles.items()
+    }
+    training.save_tensors(folder / "weights.safetensors", learner.module.state_dict())
+    assets = {}
+    for kind, encoder in learner.encoders.items():
+        for name, content in encoder.assets().items():
+            (folder / "assets").mkdir(exist_ok=True)
+            from unalike.files import write_bytes
+
+            write_bytes(folder / "assets" / f"{kind}.{name}", content)
+            assets.setdefault(kind, []).append(name)
+    text_role = choose_text_role(collection)
+    kept = {role: v for role, v in vectors.items() if role.split(":")[0] != "text" or role == text_role}
+    training.save_tensors(folder / "vectors.safetensors", {role: torch.from_numpy(v) for role, v in kept.items()})
+    split_of = np.full(len(collection), "", object)
+    for name, rows in collection.splits.items():
+        split_of[rows] = name
+    pictures = {role: packed for role, packed in prepared.roles.items() if role.split(":")[0] == "image"}
+    items = Items.of(collection, list(split_of), text_role, pictures)
+    items.save(folder / "items.parquet")
+    scores = score(learner, collection, prepared.roles, vectors, untrained, spec, device)
+    write_json(folder / "scores.json", [each.to_json() for each in scores])
+    record |= {
+        "encoders": {kind: encoder.config() for kind, encoder in learner.encoders.items()},
+        "assets": assets,
+        "task": {
+            "rows": len(train_rows),
+            "steps": settings.total_steps(len(train_rows)),
+            "classes": 0 if collection.label is None else len(collection.label.names),
+        },
+        "notes": [*collection.notes, *outcome.notes],
+        "skipped": [{"id": each.id, "reason": each.reason} for each in collection.skipped],
+        "text_role": text_role,
+        "batch_size": settings.batch_size,
+    }
+    write_json(folder / "run.json", record)
+    run = Run(folder, record, learner, device)
+    run.report()
+    record["state"] = "done"
+    record["checksums"] = sealed(folder)
+    write_json(folder / "run.json", record)
+    write_json(folder / "times.json", {"training": outcome.seconds, "all": time.monotonic() - began})
+    return Run.load(folder)
+
+
+def scored_roles(spec: Spec) -> list[str]:
+    """The roles whose vectors are scored against those of an untrained encoder."""
+    return [role for kind in spec.roles for role in (*spec.roles[kind], *spec.unseen) if role.split(":")[0] == kind]
+
+
+def probes(
+    learner: training.Learner, prepared: Prepared, spec: Spec, rows: np.ndarray, device: torch.device
+) -> dict[str, Any]:
+    """Some training rows of the first role of each kind, on which the watch for collapse looks."""
+    chosen = np.random.default_rng(training.stream_seed(spec.training.seed, "probe")).permutation(rows)
+    found = {}
+    for kind, roles in spec.roles.items():
+        if kind in learner.encoders:
+            has = chosen[prepared.collection[roles[0]].present[chosen]][:128]
+            found[kind] = prepared.roles[roles[0]].take(np.sort(has)).to(device)
+    return found
+
+
+def versions() -> dict[str, str]:
+    """What a run was made with."""
+    return {
+        "unalike": unalike.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
+    }

@@ -1,0 +1,115 @@
+"""What a run remembers of its rows, so that a search or a report needs the data no more."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from unalike import encoders
+from unalike.data import Collection, LabelColumn
+from unalike.errors import RunError
+from unalike.files import write_atomically
+
+THUMBNAIL = 64
+"""Side of a remembered picture in pixels."""
+MOST_THUMBNAILS = 100_000
+"""Beyond this many pictures none are remembered: the run would outgrow its model by far."""
+
+
+@dataclass(frozen=True)
+class Items:
+    """The rows of a run: id, split, labels, first text, and a small picture for each picture role."""
+
+    table: pa.Table
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+    @property
+    def ids(self) -> list[str]:
+        return self.table["id"].to_pylist()
+
+    def labels(self, role: str = "label") -> list[str | None]:
+        """Class names of a label role, None where unknown or without such a role."""
+        return self.table[role].to_pylist() if role in self.table.column_names else [None] * len(self)
+
+    @property
+    def label_roles(self) -> list[str]:
+        return [name for name in self.table.column_names if name.split(":")[0] == "label"]
+
+    @property
+    def texts(self) -> list[str | None]:
+        return self.table["text"].to_pylist() if "text" in self.table.column_names else [None] * len(self)
+
+    @property
+    def splits(self) -> np.ndarray:
+        return np.asarray(self.table["split"].to_pylist(), dtype=object)
+
+    def picture(self, row: int, role: str | None = None) -> Image.Image | None:
+        """The small picture of a row, of one role or of the first that has one."""
+        roles = [n.removeprefix("picture ") for n in self.table.column_names if n.startswith("picture ")]
+        for each in roles if role is None else [r for r in roles if r == role]:
+            content = self.table[f"picture {each}"][row].as_py()
+            if content is not None:
+                return Image.open(io.BytesIO(content), formats=["WEBP"]).convert("RGB")
+        return None
+
+    def save(self, path: Path) -> None:
+        write_atomically(path, partial(pq.write_table, self.table, compression="zstd"))
+
+    @classmethod
+    def load(cls, path: Path) -> Items:
+        """Raises RunError where the file is missing or damaged."""
+        try:
+            return cls(pq.read_table(path))
+        except FileNotFoundError:
+            raise RunError(f"{path} is missing") from None
+        except (pa.ArrowInvalid, OSError) as error:
+            raise RunError(f"{path} is damaged: {error}") from error
+
+    @classmethod
+    def of(
+        cls,
+        collection: Collection,
+        split_of: Sequence[str],
+        text_role: str | None,
+        pictures: Mapping[str, encoders.Prepared],
+    ) -> Items:
+        """Remember the rows of a collection; ``pictures`` are its prepared picture roles."""
+        columns: dict[str, pa.Array] = {"id": pa.array(collection.ids), "split": pa.array(list(split_of))}
+        for role in collection.roles("label"):
+            column = collection[role]
+            assert isinstance(column, LabelColumn)
+            columns[role] = pa.array([column[row] for row in range(len(column))], pa.string())
+        if text_role is not None:
+            texts = collection[text_role]
+            columns["text"] = pa.array([texts[row] for row in range(len(texts))], pa.string())
+        if len(collection) * len(pictures) <= MOST_THUMBNAILS:
+            for role, prepared in pictures.items():
+                columns[f"picture {role}"] = pa.array(thumbnails(prepared, collection[role].present), pa.binary())
+        return cls(pa.table(columns))
+
+
+def thumbnails(prepared: encoders.Prepared, present: np.ndarray) -> list[bytes | None]:
+    """Each prepared picture as a small WebP, None where the row has none."""
+    found: list[bytes | None] = []
+    for start in range(0, len(prepared), 512):
+        rows = np.arange(start, min(start + 512, len(prepared)))
+        for row, pixels in zip(rows, prepared.take(rows).numpy(), strict=True):
+            if not present[row]:
+                found.append(None)
+                continue
+            picture = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+            picture.thumbnail((THUMBNAIL, THUMBNAIL))
+            stream = io.BytesIO()
+            picture.save(stream, "WEBP", quality=80)
+            found.append(stream.getvalue())
+    return found

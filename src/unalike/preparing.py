@@ -1,0 +1,201 @@
+"""From a collection and a wish to a plan: which system, which roles, which rows, which encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, get_args
+
+import numpy as np
+import pyarrow as pa
+
+from unalike import systems
+from unalike.data import Collection, TextColumn, make_splits
+from unalike.encoders import Prepared
+from unalike.errors import DataError, SettingsError
+from unalike.spec import Source, Spec, Views, read_dataclass
+from unalike.training.batch import Inputs
+from unalike.training.settings import Training
+
+LEAST_ROWS = 4
+"""Fewer rows than this leave no contrast to learn from and none to test on."""
+DEFAULT_ENCODERS = {"image": "conv", "text": "ngram", "array": "mlp"}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of a prepared column, seen as a prepared column."""
+
+    whole: Prepared
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, indices: Any) -> Any:
+        return self.whole.take(self.rows[np.asarray(indices)])
+
+
+def default_system(collection: Collection, unseen: tuple[str, ...] = ()) -> str:
+    """The system for data of this shape, when the user names none."""
+    pictures = [role for role in collection.roles("image") if role not in unseen]
+    if pictures and collection.roles("text"):
+        return "slip" if len(pictures) > 1 else "clip"
+    for kind, slug in (("image", "simclr"), ("text", "simcse"), ("array", "scarf")):
+        if collection.roles(kind):
+            return slug
+    raise DataError(
+        f"{collection.name} has the roles {', '.join(collection.columns)}; no system learns from these alone. "
+        "Give at least one column of pictures, texts or numbers."
+    )
+
+
+def plan(
+    collection: Collection,
+    source: Source,
+    *,
+    system: str | None,
+    settings: Mapping[str, Any] | None,
+    training: Training,
+    encoder: Mapping[str, str] | None,
+    size: int | None,
+    views: str,
+    unseen: tuple[str, ...],
+    holdout: float,
+) -> tuple[Collection, Spec]:
+    """Resolve every open choice; return the rows that can be used, with splits, and the specification.
+
+    Raises:
+        DataError: the data do not have what the system learns from.
+        SettingsError: all unknown or impossible settings at once.
+    """
+    for role in unseen:
+        collection[role]
+    found = systems.find(system or default_system(collection, unseen))
+    kinds = list(dict.fromkeys(role.split(":")[0] for role in found.paper.roles))
+    roles = {
+        kind: tuple(role for role in collection.roles(kind) if role not in unseen and collection[role].present.any())
+        for kind in kinds
+    }
+    missing = [role for role in found.paper.roles if ":" in role and role not in roles[role.split(":")[0]]]
+    missing += [kind for kind in kinds if not roles[kind]]
+    if missing:
+        raise DataError(
+            f"{found.slug} learns from the roles {', '.join(found.paper.roles)}; {collection.name} has "
+            f"{', '.join(collection.columns)}. Missing: {', '.join(missing)}. Name the columns "
+            f"({' '.join(f'--{role} COLUMN' for role in missing)}) or choose another system (unalike systems)."
+        )
+    if found.paper.labels and collection.label is None:
+        raise DataError(
+            f"{found.slug} learns from labels and {collection.name} has none. "
+            "Put pictures into one sub-folder a class, name a column with --label, or choose a system without labels."
+        )
+    usable = usable_rows(collection, found.paper.roles, roles, labels=found.paper.labels)
+    problems = []
+    if not 0 <= holdout < 1:
+        problems.append(f"holdout={holdout}: it must be at least 0 and below 1")
+    if views not in get_args(Views):
+        problems.append(f"views={views!r}: choose one of {', '.join(get_args(Views))}")
+    if size is not None and not 8 <= size <= 1024:
+        problems.append(f"size={size}: pictures of 8 to 1024 pixels can be used")
+    unknown = sorted(set(encoder or {}) - set(kinds))
+    if unknown:
+        problems.append(f"encoder for {', '.join(unknown)}: {found.slug} reads {', '.join(kinds)} only")
+    if problems:
+        raise SettingsError("these settings cannot be used:\n" + "\n".join(f"  - {problem}" for problem in problems))
+    usable = with_splits(usable, holdout, training.seed)
+    resolved = read_dataclass(found.settings, settings or {}, f"settings of {found.slug}")
+    return usable, Spec(
+        source=source,
+        system=found.slug,
+        settings={field.name: getattr(resolved, field.name) for field in fields(resolved)},
+        training=training.resolved(found.recipe, len(usable.splits["train"])),
+        encoder={kind: (encoder or {}).get(kind, DEFAULT_ENCODERS[kind]) for kind in kinds},
+        size=size or 64,
+        views=views,  # type: ignore[arg-type]
+        roles=roles,
+        unseen=unseen,
+        holdout=holdout,
+    )
+
+
+def usable_rows(
+    collection: Collection, required: tuple[str, ...], roles: Mapping[str, tuple[str, ...]], *, labels: bool
+) -> Collection:
+    """The rows that have an entry for each required role; what is left out is counted in the notes.
+
+    A required kind is met by any of its variants, a required variant only by itself.
+    """
+    use, notes = np.ones(len(collection), bool), []
+    for role in required:
+        candidates = (role,) if ":" in role else roles[role]
+        has = np.any([collection[each].present for each in candidates], axis=0)
+        if not has.all():
+            notes.append(f"{int((~has).sum())} of {len(collection)} rows have no {role} and are left out")
+        use &= has
+    if labels:
+        assert collection.label is not None
+        known = collection.label.present
+        if not known.all():
+            notes.append(f"{int((~known).sum())} of {len(collection)} rows have no label and are left out")
+        use &= known
+    if use.sum() < LEAST_ROWS:
+        raise DataError(
+            f"{collection.name} has {len(collection)} rows, of which {int(use.sum())} can be used; "
+            f"at least {LEAST_ROWS} are needed. " + " ".join(notes)
+        )
+    for kind in ("text",):
+        for role in roles.get(kind, ()):
+            repeats = collection[role].distinct()[use]
+            counts = np.bincount(repeats[repeats >= 0])
+            rows = int(counts[counts > 1].sum())
+            if rows and role == roles[kind][0]:
+                notes.append(f"{rows} rows share their {role} with another row; they are not taken for negatives")
+    chosen = collection if use.all() else collection.select(np.flatnonzero(use))
+    return chosen.replace(notes=(*collection.notes, *notes))
+
+
+def with_splits(collection: Collection, holdout: float, seed: int) -> Collection:
+    """The collection with a ``train`` and, if anything is held out, a ``test`` split."""
+    if "train" in collection.splits:
+        if len(collection.splits["train"]) < 2:
+            raise DataError(f"the train split of {collection.name} has {len(collection.splits['train'])} usable rows")
+        return collection
+    rows = np.arange(len(collection))
+    held = round(holdout * len(rows))
+    if held < 2:
+        return collection.replace(splits={"train": rows})
+    codes = None if collection.label is None else collection.label.codes
+    splits = make_splits(
+        len(rows), fractions={"train": 1 - holdout, "test": holdout}, groups=collection.groups, labels=codes, seed=seed
+    )
+    return collection.replace(splits=splits)
+
+
+def text_codes(collection: Collection, roles: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """For each text role int64 ``(N,)``: equal where the texts are equal, across all the roles."""
+    columns = [collection[role] for role in roles]
+    chunks = []
+    for column in columns:
+        assert isinstance(column, TextColumn)
+        array = column.array
+        chunks.extend(array.chunks if isinstance(array, pa.ChunkedArray) else [array])
+    if not chunks:
+        return {}
+    indices = pa.chunked_array(chunks).combine_chunks().dictionary_encode().indices
+    codes = np.asarray(indices.fill_null(-1).to_numpy(zero_copy_only=False), np.int64)
+    return dict(zip(roles, codes.reshape(len(roles), -1), strict=True))
+
+
+def inputs_of(
+    collection: Collection, prepared: Mapping[str, Prepared], roles: Mapping[str, tuple[str, ...]], rows: np.ndarray
+) -> Inputs:
+    """The training rows of the trained roles, ready to be cut into batches."""
+    used = [role for kind in roles for role in roles[kind]]
+    present = {role: collection[role].present[rows] for role in used}
+    return Inputs(
+        prepared={role: Rows(prepared[role], rows) for role in used},
+        present={role: has for role, has in present.items() if not has.all()},
+        codes={role: codes[rows] for role, codes in text_codes(collection, roles.get("text", ())).items()},
+        labels=None if collection.label is None else collection.label.codes[rows],
+    )

@@ -1,0 +1,375 @@
+"""A run: a directory that holds what was learned, and what can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from PIL import Image
+
+from unalike import encoders, systems, training
+from unalike.data import Collection, ImageColumn, TextColumn, open_collection
+from unalike.errors import DataError, RunError
+from unalike.files import checksum, read_json, write_atomically
+from unalike.items import Items
+from unalike.spec import Spec
+
+if TYPE_CHECKING:
+    from unalike.evaluation import Score
+
+FORMAT = 1
+"""Version of the layout of a run directory."""
+SEALED = ("weights.safetensors", "vectors.safetensors", "items.parquet", "scores.json", "metrics.jsonl", "report.html")
+CHUNK = 512
+By = Literal["auto", "words", "picture", "row"]
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Vectors of new things: ids, and by role float32 ``(N, D)`` with rows of NaN where a row lacks the role."""
+
+    ids: list[str]
+    by_role: Mapping[str, np.ndarray]
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """The vectors, where there is one role only.
+
+        Raises:
+            DataError: there are several roles.
+        """
+        if len(self.by_role) != 1:
+            raise DataError(f"there are vectors for {', '.join(self.by_role)}: take one with .by_role[ROLE]")
+        return next(iter(self.by_role.values()))
+
+    def save(self, path: str | Path) -> Path:
+        """Write Parquet: a column ``id`` and for each role a column of vectors, ``vector`` if there is one role."""
+        columns: dict[str, pa.Array] = {"id": pa.array(self.ids)}
+        for role, vectors in self.by_role.items():
+            flat = pa.array(vectors.reshape(-1), pa.float32())
+            missing = pa.array(np.isnan(vectors).all(axis=1))
+            column = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1], mask=missing)
+            columns["vector" if len(self.by_role) == 1 else f"vector {role}"] = column
+        target = Path(path)
+        write_atomically(target, partial(pq.write_table, pa.table(columns)))
+        return target
+
+
+@dataclass(frozen=True)
+class Found:
+    """One hit of a search."""
+
+    rank: int
+    id: str
+    score: float
+    row: int
+    role: str
+    text: str | None
+    label: str | None
+
+
+def sealed(folder: Path) -> dict[str, str]:
+    """The checksums of the files that a finished run consists of."""
+    names = [name for name in SEALED if (folder / name).exists()]
+    names += sorted(f"assets/{path.name}" for path in (folder / "assets").glob("*"))
+    return {name: checksum(folder / name) for name in names}
+
+
+def choose_text_role(collection: Collection) -> str | None:
+    """The role whose texts name the rows: plain ``text``, else English, else the first."""
+    roles = collection.roles("text")
+    for wanted in ("text", "text:en"):
+        if wanted in roles:
+            return wanted
+    return roles[0] if roles else None
+
+
+@torch.no_grad()
+def embed_prepared(
+    learner: training.Learner,
+    kind: str,
+    prepared: encoders.Prepared,
+    device: torch.device,
+    rows: np.ndarray | None = None,
+) -> np.ndarray:
+    """Normalised vectors ``(N, D)`` of a prepared column, in chunks, without gradient."""
+    learner.module.to(device).eval()
+    rows = np.arange(len(prepared)) if rows is None else rows
+    parts = [
+        learner.embed(kind, prepared.take(rows[start : start + CHUNK]).to(device)).cpu().numpy()
+        for start in range(0, len(rows), CHUNK)
+    ]
+    return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+
+
+class Run:
+    """What was learned, opened for use. Get one from `unalike.fit` or `unalike.load`.
+
+    Args:
+        folder: the run directory.
+        record: the content of its ``run.json``.
+        learner: the trained system, if it is at hand; read from the directory when first needed otherwise.
+        device: where vectors are computed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        record: Mapping[str, Any],
+        learner: training.Learner | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.folder, self.record, self.device = folder, record, torch.device(device)
+        self.spec = Spec.from_json(record["spec"])
+        if learner is not None:
+            self.learner = learner
+
+    def __repr__(self) -> str:
+        data = self.record["data"]
+        return f"Run({str(self.folder)!r}: {self.spec.system} on {data['rows']} rows of {data['name']})"
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: str = "cpu") -> Run:
+        """Open a run directory. Nothing in it is executed, and a file that was changed is noticed.
+
+        Raises:
+            RunError: it is no run, unfinished, of a newer version, or damaged.
+        """
+        path = Path(folder)
+        if not (path / "run.json").exists():
+            raise RunError(f"{path} is no run directory: it has no run.json. unalike fit DATA --out {path} makes one")
+        record = read_json(path / "run.json")
+        if not isinstance(record, dict) or not isinstance(record.get("format"), int):
+            raise RunError(f"{path / 'run.json'} is damaged: it does not say its format")
+        if record["format"] > FORMAT:
+            raise RunError(
+                f"{path} was written by a newer unalike (format {record['format']}, this one reads {FORMAT}): upgrade"
+            )
+        if record.get("state") != "done":
+            raise RunError(f"{path} is unfinished: unalike fit --resume {path} goes on with it")
+        for name, expected in record.get("checksums", {}).items():
+            if not (path / name).exists():
+                raise RunError(f"{path / name} is missing; the run is incomplete")
+            if checksum(path / name) != expected:
+                raise RunError(f"{path / name} was changed after it was written (its checksum differs)")
+        return cls(path, record, device=device)
+
+    @cached_property
+    def learner(self) -> training.Learner:
+        """The trained system."""
+        found = systems.find(self.spec.system)
+        towers = {}
+        for kind, config in self.record["encoders"].items():
+            assets = {
+                name: (self.folder / "assets" / f"{kind}.{name}").read_bytes()
+                for name in self.record["assets"].get(kind, ())
+            }
+            towers[kind] = encoders.restore_encoder(config, assets)
+        task = training.Task(encoders=towers, roles=self.spec.roles, **self.record["task"])
+        with torch.random.fork_rng(devices=[]):
+            learner = found.build(found.settings(**self.spec.settings), task)
+        path = self.folder / "weights.safetensors"
+        training.load_module(learner.module, training.load_tensors(path), path)
+        learner.module.to(self.device).eval()
+        return learner
+
+    @cached_property
+    def items(self) -> Items:
+        """The rows that the run was made from."""
+        return Items.load(self.folder / "items.parquet")
+
+    @cached_property
+    def vectors(self) -> dict[str, np.ndarray]:
+        """By role, the vectors ``(N, D)`` of the rows that the run was made from."""
+        tensors = training.load_tensors(self.folder / "vectors.safetensors")
+        return {role: tensor.numpy() for role, tensor in tensors.items()}
+
+    @cached_property
+    def scores(self) -> list[Score]:
+        """How good the space is on rows that were not trained on, with floors."""
+        from unalike.evaluation import Score
+
+        return [Score.from_json(each) for each in read_json(self.folder / "scores.json")]
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of things that this run can turn into vectors."""
+        return list(self.record["encoders"])
+
+    def embed(self, data: Any, *, roles: Mapping[str, str] | None = None, **options: Any) -> Embedded:
+        """Vectors of new things.
+
+        Args:
+            data: anything that `unalike.fit` takes; pictures and texts may be given as plain lists.
+            roles: for tables, role to column name.
+            **options: as for `unalike.fit`: ``label``, ``id``, ``encoding``.
+
+        Raises:
+            DataError: the data have no kind of thing that this run reads.
+        """
+        collection = self.gather(data, roles=roles, **options)
+        by_role = {role: self.embed_column(collection, role) for role in self.readable(collection)}
+        return Embedded(list(collection.ids), by_role)
+
+    def gather(self, data: Any, *, roles: Mapping[str, str] | None = None, **options: Any) -> Collection:
+        """Open data for use with this run; columns that the run was trained on are found by their names."""
+        from unalike.fitting import gather
+
+        if roles is None and self.spec.source.roles and isinstance(data, (str, Path)) and Path(data).is_file():
+            roles = self.spec.source.roles
+        return gather(data, roles=roles, **options)
+
+    def readable(self, collection: Collection) -> list[str]:
+        """The roles of a collection that this run has an encoder for."""
+        roles = [role for kind in self.kinds for role in collection.roles(kind)]
+        if not roles:
+            raise DataError(
+                f"{collection.name} has the roles {', '.join(collection.columns)}; "
+                f"this run turns {' and '.join(self.kinds)} into vectors"
+            )
+        return roles
+
+    def embed_column(self, collection: Collection, role: str) -> np.ndarray:
+        """Vectors of one role, NaN where a row has no entry that can be read."""
+        column = collection[role]
+        kind = column.kind
+        parts = []
+        # Packed in chunks, so that a large set needs no more room than its vectors.
+        for start in range(0, len(column), 16 * CHUNK):
+            chunk = column.select(np.arange(start, min(start + 16 * CHUNK, len(column))))
+            packed = self.learner.encoders[kind].prepare(chunk)
+            vectors = embed_prepared(self.learner, kind, packed, self.device)
+            vectors[~(chunk.present & getattr(packed, "present", chunk.present))] = np.nan
+            parts.append(vectors)
+        return np.concatenate(parts)
+
+    @property
+    def gallery(self) -> list[str]:
+        """The roles that a search looks through: pictures if there are any, else texts, else what there is."""
+        for kind in ("image", "text"):
+            roles = [role for role in self.vectors if role.split(":")[0] == kind]
+            if roles:
+                return roles
+        return list(self.vectors)
+
+    def query(self, query: Any, by: By = "auto") -> tuple[np.ndarray, int | None]:
+        """The vector ``(D,)`` of a query, and the row if the query is one of the run's own.
+
+        Raises:
+            DataError: the run cannot read such a query.
+        """
+        if isinstance(query, Image.Image):
+            by = "picture"
+        words = str(query)
+        if by == "auto":
+            if "image" in self.kinds and Path(words).is_file():
+                by = "picture"
+            elif words in self.items.ids:
+                by = "row"
+            else:
+                by = "words"
+        if by == "row":
+            if words not in self.items.ids:
+                raise DataError(f"there is no row {words!r} in {self.folder}; ids look like {self.items.ids[0]!r}")
+            row = self.items.ids.index(words)
+            for role in self.gallery:
+                vector = self.vectors[role][row]
+                if np.isfinite(vector).all() and self.present(role)[row]:
+                    return vector, row
+            raise DataError(f"row {words!r} has no vector")
+        kind = {"picture": "image", "words": "text"}[by]
+        if kind not in self.kinds:
+            raise DataError(
+                f"{words!r} was taken for {'a picture' if by == 'picture' else 'words'}, but this run turns "
+                f"{' and '.join(self.kinds)} into vectors. Search by a row's id, or by a {self.kinds[0]}."
+            )
+        column = ImageColumn([query if isinstance(query, Image.Image) else Path(words)]) if by == "picture" else None
+        collection = Collection({kind: column or TextColumn([words])}, name="query")
+        vector = self.embed_column(collection, kind)[0]
+        if not np.isfinite(vector).all():
+            raise DataError(f"{words!r} cannot be read as {'a picture' if by == 'picture' else 'words'}")
+        return vector, None
+
+    def present(self, role: str) -> np.ndarray:
+        """Bool ``(N,)``: which rows have a vector of this role. Rows without one are stored as zeros."""
+        return np.abs(self.vectors[role]).sum(axis=1) > 0
+
+    def search(self, query: Any, k: int = 10, *, by: By = "auto") -> list[Found]:
+        """The rows most alike to a query: words, a picture (or its path), or the id of a row.
+
+        Args:
+            query: what to look for.
+            k: number of hits.
+            by: how to read the query; ``auto`` takes a path that exists for a picture, an id for a row, else words.
+
+        Returns:
+            Hits, best first; a row that has several pictures counts with its best.
+        """
+        vector, own = self.query(query, by)
+        best = np.full(len(self.items), -np.inf, np.float32)
+        which = np.zeros(len(self.items), np.int64)
+        for number, role in enumerate(self.gallery):
+            scores = np.where(self.present(role), self.vectors[role] @ vector, -np.inf)
+            better = scores > best
+            best[better], which[better] = scores[better], number
+        if own is not None:
+            best[own] = -np.inf
+        count = min(k, int(np.isfinite(best).sum()))
+        rows = order(best, count)
+        texts, labels = self.items.texts, self.items.labels()
+        return [
+            Found(rank, self.items.ids[row], float(best[row]), int(row), self.gallery[which[row]], texts[row], labels[row])
+            for rank, row in enumerate(rows, start=1)
+        ]
+
+    def evaluate(self, data: Any, *, roles: Mapping[str, str] | None = None, **options: Any) -> list[Score]:
+        """How good the space is on other data, with floors.
+
+        Args:
+            data: anything that `unalike.fit` takes, with labels or with several roles.
+            roles: for tables, role to column name.
+            **options: as for `unalike.fit`: ``label``, ``id``, ``encoding``.
+        """
+        from unalike.scoring import score_new
+
+        return score_new(self, self.gather(data, roles=roles, **options))
+
+    def report(self) -> Path:
+        """Write ``report.html``, one page that opens offline, and return its path."""
+        from unalike.pages import write_report
+
+        return write_report(self)
+
+    def metrics(self) -> Iterator[dict[str, float]]:
+        """The rows of ``metrics.jsonl``."""
+        import json
+
+        path = self.folder / "metrics.jsonl"
+        if path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                yield json.loads(line)
+
+
+def order(scores: np.ndarray, count: int) -> Sequence[int]:
+    """The rows of the largest scores, best first, ties by row."""
+    return [int(row) for row in np.lexsort((np.arange(len(scores)), -scores))[:count]]
+
+
+def load(folder: str | Path, *, device: str = "cpu") -> Run:
+    """Open a run directory.
+
+    Args:
+        folder: the directory that `unalike.fit` wrote.
+        device: where new vectors are computed.
+
+    Raises:
+        RunError: it is no run, unfinished, of a newer version, or damaged.
+    """
+    return Run.load(folder, device=device)

@@ -1,0 +1,74 @@
+"""MoCo v2: the negatives come from a queue of past batches, kept comparable by a slowly moving teacher.
+
+The number of negatives no longer depends on the batch: the teacher's vectors of the last batches wait in a
+first-in-first-out queue. Version 2 takes over SimCLR's projector and stronger views.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from unalike import encoders, objectives, pairing, training, views
+from unalike.records import Claim, Paper, Recipe
+
+PAPER = Paper(
+    slug="moco-v2",
+    title="Improved Baselines with Momentum Contrastive Learning",
+    authors="Chen, Fan, Girshick, He",
+    year=2020,
+    arxiv="2003.04297",
+    modality="image",
+    roles=("image",),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    temperature: float = 0.2  # table 2
+    momentum: float = 0.99  # 0.999 with 1.28 million pictures; small sets see far fewer steps
+    queue: int = 4096  # 65,536 in the paper; several times the batch
+    hidden: int = 256
+    output: int = 128
+
+
+RECIPE = Recipe(optimizer="adamw", learning_rate=1e-3, weight_decay=1e-4, batch_size=128, epochs=100)
+
+CLAIM = Claim(sentence="A queue and a slow teacher replace the large batch.", baseline="simclr")
+
+
+def build(settings: Settings, task: training.Task) -> training.Learner:
+    encoder = task.encoders["image"]
+    projector = encoders.projector(encoder.width, settings.hidden, settings.output)
+    teacher = encoders.EMATeacher(encoder, settings.momentum)
+    teacher_projector = encoders.EMATeacher(projector, settings.momentum)
+    queue = pairing.Queue(settings.queue, settings.output)
+    view = views.moco_v2(encoder.size)
+
+    def loss(pair):
+        first, second = pair
+        queries = projector(encoder(first).vector)
+        keys = teacher_projector(teacher(second).vector)
+        value = objectives.info_nce(
+            queries, keys, temperature=settings.temperature, extra_negatives=queue.vectors, batch_negatives=False
+        )
+        queue.push(keys)
+        return value
+
+    def follow(step):
+        teacher.update()
+        teacher_projector.update()
+
+    return training.Learner(
+        modules={
+            "encoder": encoder,
+            "projector": projector,
+            "teacher": teacher,
+            "teacher_projector": teacher_projector,
+            "queue": queue,
+        },
+        encoders={"image": encoder},
+        views=task.random_views("image", view, view),
+        loss=loss,
+        after_step=follow,
+        frozen=("teacher", "teacher_projector"),
+    )
