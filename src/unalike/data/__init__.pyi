@@ -1,0 +1,12 @@
+from .collection import Collection as Collection
+from .collection import Repeats as Repeats
+from .collection import Skipped as Skipped
+from .collection import skip_unreadable as skip_unreadable
+from .columns import ArrayColumn as ArrayColumn
+from .columns import Column as Column
+from .columns import ImageColumn as ImageColumn
+from .columns import LabelColumn as LabelColumn
+from .columns import TextColumn as TextColumn
+from .images import Failure as Failure
+from .images import decode as decode
+from .images import iter_decoded as iter_decoded
