@@ -204,7 +204,9 @@ def _opened(source: ImageSource, max_pixels: int) -> Iterator[Image.Image]:
     except Image.DecompressionBombError as error:  # Pillow's own limit comes first, without the picture's size
         raise DataError(_too_large(str(error), max_pixels)) from error
     except UnidentifiedImageError as error:
-        raise DataError(f"not a picture in a known format (it begins with {_head(cast('str | Path | bytes', source))!r})") from error
+        raise DataError(
+            f"not a picture in a known format (it begins with {_head(cast('str | Path | bytes', source))!r})"
+        ) from error
     except Exception as error:  # a damaged file raises whatever its parser trips over: struct.error, KeyError, ...
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise DataError((reason or type(error).__name__).strip()) from error
@@ -245,9 +247,7 @@ def _check_array(array: np.ndarray) -> np.ndarray:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
-        raise DataError(
-            f"an array {array.shape} of {array.dtype}; a picture is uint8 (H, W), (H, W, 3) or (H, W, 4)"
-        )
+        raise DataError(f"an array {array.shape} of {array.dtype}; a picture is uint8 (H, W), (H, W, 3) or (H, W, 4)")
     return np.ascontiguousarray(array)
 
 
