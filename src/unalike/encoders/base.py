@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from torch import Tensor, nn
@@ -31,6 +32,9 @@ class Encoded:
 class Prepared(Protocol):
     """A column made ready for an encoder once, so that a training step only slices."""
 
+    present: np.ndarray
+    """Bool ``(N,)``: which rows have an entry; the others are taken as zeros."""
+
     def __len__(self) -> int: ...
 
     def take(self, indices: np.ndarray | Sequence[int]) -> Any:
@@ -47,8 +51,8 @@ class Encoder(nn.Module, ABC):
     width: int
 
     @abstractmethod
-    def prepare(self, column: Column) -> Prepared:
-        """Decode, resize or tokenise a column once."""
+    def prepare(self, column: Column, *, cache: Path | None = None) -> Prepared:
+        """Decode, resize or tokenise a column once; what is too large for memory may be kept in ``cache``."""
 
     @abstractmethod
     def forward(self, inputs: Any) -> Encoded:
@@ -58,6 +62,20 @@ class Encoder(nn.Module, ABC):
         """The inputs without augmentation, as evaluation wants them."""
         return inputs
 
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """What `restore_encoder` needs, beside `assets`, to make an encoder of this shape; JSON can hold it."""
+
     def assets(self) -> dict[str, bytes]:
         """Files beyond the weights that a run needs to make this encoder again, such as a tokenizer."""
         return {}
+
+    @classmethod
+    def restore(cls, settings: Mapping[str, Any], assets: Mapping[str, bytes]) -> Self:
+        """An encoder of the shape that `config` told, with weights yet to be loaded."""
+        return cls(**settings)
+
+    def describe(self) -> str:
+        """One line for people: what it is and how large."""
+        parameters = sum(p.numel() for p in self.parameters())
+        return f"{type(self).__name__}: {self.kind} to {self.width} numbers, {parameters / 1e6:.2f} million parameters"

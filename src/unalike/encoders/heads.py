@@ -1,0 +1,170 @@
+"""What stands on an encoder while it learns: projectors, predictors, prototypes, a learned scale."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from .seeding import seeded
+
+
+def projector(
+    width: int,
+    hidden: int,
+    out: int,
+    *,
+    layers: int = 2,
+    batch_norm: bool = True,
+    last_batch_norm: bool = False,
+    seed: int = 0,
+) -> nn.Sequential:
+    """The head whose output a loss compares, thrown away afterwards (Chen et al. 2020, arXiv:2002.05709).
+
+    Args:
+        width: length of the encoder's vectors.
+        hidden: length between the layers.
+        out: length of what the loss compares.
+        layers: number of linear layers; 1 is a linear map without ``hidden``.
+        batch_norm: normalise each hidden layer over the batch before its ReLU.
+        last_batch_norm: normalise the output too, without scale and shift, as SimSiam does.
+        seed: of the initial weights.
+
+    Raises:
+        ValueError: there are no layers.
+
+    Example:
+        >>> import torch
+        >>> from unalike.encoders import projector
+        >>> projector(256, 512, 128)(torch.randn(8, 256)).shape
+        torch.Size([8, 128])
+    """
+    if layers < 1:
+        raise ValueError(f"a projector has at least one layer; given: layers={layers}")
+    lengths = [width, *[hidden] * (layers - 1), out]
+    modules: list[nn.Module] = []
+    with seeded(seed):
+        for i, (a, b) in enumerate(pairwise(lengths)):
+            last = i == layers - 1
+            normed = last_batch_norm if last else batch_norm
+            modules.append(nn.Linear(a, b, bias=not normed))  # the norm's shift, or its absence, replaces the bias
+            if normed:
+                modules.append(nn.BatchNorm1d(b, affine=not last))
+            if not last:
+                modules.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*modules)
+
+
+def predictor(width: int, hidden: int, *, batch_norm: bool = True, seed: int = 0) -> nn.Sequential:
+    """The head that guesses the other view's projection (Grill et al. 2020, arXiv:2006.07733).
+
+    Args:
+        width: length of the projection, in and out.
+        hidden: length of the hidden layer.
+        batch_norm: normalise the hidden layer over the batch.
+        seed: of the initial weights.
+
+    Example:
+        >>> import torch
+        >>> from unalike.encoders import predictor
+        >>> predictor(128, 64)(torch.randn(8, 128)).shape
+        torch.Size([8, 128])
+    """
+    return projector(width, hidden, width, batch_norm=batch_norm, seed=seed)
+
+
+def linear(width: int, out: int, *, bias: bool = False, seed: int = 0) -> nn.Linear:
+    """A linear map into a shared space, as each tower of CLIP ends (Radford et al. 2021, arXiv:2103.00020).
+
+    Args:
+        width: length of the encoder's vectors.
+        out: length of the shared space.
+        bias: add a learned constant.
+        seed: of the initial weights.
+
+    Example:
+        >>> from unalike.encoders import linear
+        >>> linear(256, 128).weight.shape
+        torch.Size([128, 256])
+    """
+    with seeded(seed):
+        return nn.Linear(width, out, bias=bias)
+
+
+class LogitScale(nn.Module):
+    """A learned inverse temperature, kept in logarithms and below a bound (arXiv:2103.00020, section 2.5).
+
+    Args:
+        init: value at the start; 1 / 0.07 in CLIP, 10 in SigLIP.
+        maximum: largest value; 100 in CLIP.
+
+    Example:
+        >>> from unalike.encoders import LogitScale
+        >>> round(LogitScale(init=10.0)().item(), 4)
+        10.0
+    """
+
+    def __init__(self, init: float = 1 / 0.07, maximum: float = 100.0) -> None:
+        super().__init__()
+        if not 0 < init <= maximum:
+            raise ValueError(f"a scale starts above 0 and not above its maximum {maximum}; given: {init}")
+        self.maximum = maximum
+        self.log = nn.Parameter(torch.tensor(math.log(init)))
+
+    def forward(self) -> Tensor:
+        # The stored value is moved back, not the result clamped: a clamp has no gradient beyond its bound, and a
+        # scale that once overshot could never come down again.
+        with torch.no_grad():
+            self.log.clamp_(max=math.log(self.maximum))
+        return self.log.exp()
+
+
+class LogitBias(nn.Module):
+    """A learned constant that is added to every score, as in SigLIP (arXiv:2303.15343).
+
+    Args:
+        init: value at the start; -10 makes most pairs count as negatives, which they are.
+
+    Example:
+        >>> from unalike.encoders import LogitBias
+        >>> LogitBias()().item()
+        -10.0
+    """
+
+    def __init__(self, init: float = -10.0) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.tensor(init))
+
+    def forward(self) -> Tensor:
+        return self.bias
+
+
+class Prototypes(nn.Module):
+    """Learned unit vectors; the head gives each input's cosine to every one (SwAV, arXiv:2006.09882).
+
+    Args:
+        count: number of prototypes.
+        width: length of the vectors.
+        seed: of the initial prototypes.
+
+    Example:
+        >>> import torch
+        >>> from unalike.encoders import Prototypes
+        >>> scores = Prototypes(30, 16)(torch.randn(8, 16))
+        >>> scores.shape, bool(scores.abs().max() <= 1 + 1e-6)
+        (torch.Size([8, 30]), True)
+    """
+
+    def __init__(self, count: int, width: int, *, seed: int = 0) -> None:
+        super().__init__()
+        with seeded(seed):
+            self.weight = nn.Parameter(nn.functional.normalize(torch.randn(count, width), dim=1))
+
+    def unit(self) -> Tensor:
+        """The prototypes ``(count, width)``, of length one."""
+        return nn.functional.normalize(self.weight, dim=1)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        return nn.functional.normalize(vectors, dim=-1) @ self.unit().T
