@@ -53,13 +53,12 @@ class LARS(Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
-                update = parameter.grad
-                if group["weight_decay"]:
-                    update = update.add(parameter, alpha=group["weight_decay"])
+                decay = group["weight_decay"]
+                update = parameter.grad.add(parameter, alpha=decay) if decay else parameter.grad
                 if group["adapt"]:
-                    size, pull = parameter.norm(), update.norm()
-                    ratio = torch.where((size > 0) & (pull > 0), group["trust"] * size / pull, torch.ones_like(size))
-                    update = update * ratio
+                    size, pull = parameter.norm(), parameter.grad.norm()
+                    ratio = group["trust"] * size / (pull + decay * size)
+                    update = update * torch.where((size > 0) & (pull > 0), ratio, torch.ones_like(size))
                 state = self.state[parameter]
                 if "momentum_buffer" not in state:
                     state["momentum_buffer"] = torch.zeros_like(parameter)

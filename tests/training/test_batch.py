@@ -1,0 +1,114 @@
+"""Batches: which variant a row shows, and what is put back together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unalike.encoders import Tokens
+from unalike.training import Inputs, ShuffledOrder, step_generator, stream_seed
+
+
+class Table:
+    def __init__(self, value: int, rows: int) -> None:
+        self.values = torch.full((rows, 2), float(value)) + torch.arange(rows)[:, None] / 100
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, indices: np.ndarray) -> torch.Tensor:
+        return self.values[torch.as_tensor(indices)]
+
+
+class Words:
+    """Tokens whose length depends on the variant."""
+
+    def __init__(self, length: int, rows: int) -> None:
+        self.length, self.rows = length, rows
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def take(self, indices: np.ndarray) -> Tokens:
+        ids = torch.as_tensor(indices)[:, None].expand(-1, self.length) + 1
+        return Tokens(ids, torch.ones_like(ids, dtype=torch.bool))
+
+
+def inputs(rows: int = 6) -> Inputs:
+    present = np.ones(rows, bool)
+    present[::2] = False
+    return Inputs(
+        {"a": Table(1, rows), "b": Table(2, rows), "c": Table(3, rows)},
+        present={"b": present, "c": np.zeros(rows, bool)},
+    )
+
+
+def test_rows_show_only_what_they_have() -> None:
+    batch = inputs().batch(np.arange(6))
+    for seed in range(20):
+        [(entries, codes)] = batch.choose(["a", "b", "c"], torch.Generator().manual_seed(seed))
+        assert set(entries[::2, 0].int().tolist()) == {1}
+        assert set(entries[1::2, 0].int().tolist()) <= {1, 2}
+        assert torch.equal(codes, torch.arange(6))
+        assert torch.allclose(entries[:, 0] % 1, torch.arange(6) / 100, atol=1e-5)
+
+
+def test_two_choices_differ_where_they_can() -> None:
+    batch = inputs().batch(np.arange(6))
+    (first, _), (second, _) = batch.choose(["a", "b"], torch.Generator().manual_seed(0), count=2)
+    assert ((first != second).all(dim=1)[1::2]).all()
+    assert (first == second).all(dim=1)[::2].all()
+
+
+def test_every_variant_is_as_likely() -> None:
+    batch = Inputs({"a": Table(1, 2000), "b": Table(2, 2000)}).batch(np.arange(2000))
+    [(entries, _)] = batch.choose(["a", "b"], torch.Generator().manual_seed(3))
+    assert abs(float((entries[:, 0].int() < 2).float().mean()) - 0.5) < 0.5 + 0.05
+
+
+def test_tokens_of_several_lengths_are_padded() -> None:
+    whole = Inputs({"x": Words(2, 8), "y": Words(5, 8)}).batch(np.arange(8))
+    [(tokens, _)] = whole.choose(["x", "y"], torch.Generator().manual_seed(1))
+    lengths = tokens.mask.sum(1)
+    assert set(lengths.tolist()) == {2, 5}
+    assert torch.equal(tokens.ids[:, 0], torch.arange(8) + 1)
+    assert (tokens.ids[~tokens.mask] == 0).all()
+
+
+def test_row_without_any_role_is_an_error() -> None:
+    with pytest.raises(KeyError, match="row 0 has none of the roles c, b"):
+        inputs().batch(np.arange(2)).choose(["c", "b"], torch.Generator())
+
+
+def test_labels_and_codes_follow_the_rows() -> None:
+    whole = Inputs({"a": Table(0, 5)}, codes={"a": np.array([7, 7, 8, 9, 9])}, labels=np.array([0, 1, 2, 3, -1]))
+    batch = whole.batch(np.array([4, 0]))
+    assert batch.labels.tolist() == [-1, 0]
+    [(_, codes)] = batch.choose(["a"], torch.Generator())
+    assert codes.tolist() == [9, 7]
+    with pytest.raises(KeyError, match="no label"):
+        _ = inputs().batch(np.arange(2)).labels
+
+
+@given(rows=st.integers(2, 50), batch=st.integers(2, 50), seed=st.integers(0, 5))
+def test_an_epoch_visits_each_row_at_most_once(rows: int, batch: int, seed: int) -> None:
+    batch = min(rows, batch)
+    order = ShuffledOrder(rows, batch, seed)
+    seen = np.concatenate(list(order.epoch(1)))
+    assert len(seen) == len(set(seen.tolist())) == len(order) * batch
+    assert all(len(rows_) == batch for rows_ in order.epoch(1))
+    assert np.array_equal(seen, np.concatenate(list(order.epoch(1))))
+
+
+def test_streams_do_not_meet() -> None:
+    seeds = [
+        stream_seed(seed, stream, position)
+        for seed in range(4)
+        for stream in ("order", "views", "dropout")
+        for position in range(50)
+    ]
+    assert len(set(seeds)) == len(seeds)
+    assert not torch.equal(torch.rand(2, generator=step_generator(0, 1)), torch.rand(2, generator=step_generator(1, 0)))
