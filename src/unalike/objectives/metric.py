@@ -113,10 +113,10 @@ def triplet_batch_hard(embeddings: Tensor, labels: Tensor, *, margin: float | No
         alike, different = pair_masks(labels)
         distances = torch.cdist(embeddings, embeddings)
         anchor = torch.nonzero(alike.any(dim=1) & different.any(dim=1)).squeeze(1)
-        if not len(anchor):
-            return embeddings.sum() * 0
         near = distances.masked_fill(~alike, -1)[anchor].argmax(dim=1)
         far = distances.masked_fill(~different, torch.inf)[anchor].argmin(dim=1)
+    if not len(anchor):
+        return embeddings.sum() * 0
     gap = _distance(embeddings[anchor], embeddings[near]) - _distance(embeddings[anchor], embeddings[far])
     return softplus(gap).mean() if margin is None else (gap + margin).relu().mean()
 
