@@ -1,0 +1,47 @@
+"""Backward passes that have no derivative of their own say so when asked for it, instead of giving a wrong one."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unalike.errors import TrainingError
+
+Backward = Callable[..., tuple[Any, ...]]
+
+
+class _Once(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, anchor: Tensor) -> Tensor:
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[None, None]:
+        raise TrainingError(
+            "the second derivative of a contrastive score was asked for (create_graph=True, a gradient penalty, "
+            "meta-learning); it has a first one only. Write this loss with plain torch operations"
+        )
+
+
+def once(backward: Backward) -> Backward:
+    """Decorate the backward of an autograd function: a derivative through it raises `TrainingError`.
+
+    `torch.autograd.function.once_differentiable` raises only if the slopes from above want a gradient, and drops the
+    derivative by the inputs silently otherwise.
+    """
+
+    @functools.wraps(backward)
+    def inner(ctx: Any, *slopes: Tensor | None) -> tuple[Any, ...]:
+        wanted = torch.is_grad_enabled()
+        with torch.no_grad():
+            found = backward(ctx, *slopes)
+        if not wanted:
+            return found
+        anchor = torch.zeros((), requires_grad=True)
+        return tuple(_Once.apply(value, anchor) if isinstance(value, Tensor) else value for value in found)
+
+    return inner

@@ -1,0 +1,358 @@
+"""The score primitive in plain torch calls: any device, any floating dtype, any pairing.
+
+A score matrix is walked in tiles; of each tile only sums over its rows and columns are kept, and the backward pass
+computes the tile again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from unalike.objectives import tiles
+from unalike.pairing import Edges, Plan
+
+
+@dataclass(eq=False)
+class Task:
+    """What is asked of one walk over the scores.
+
+    Args:
+        plan: who meets whom.
+        columns: sums over columns too.
+        symmetric: keys are the queries, the plan is symmetric, and so only tiles above the diagonal are walked.
+    """
+
+    plan: Plan
+    columns: bool = False
+    symmetric: bool = False
+
+    @property
+    def separate(self) -> bool:
+        """Positives have a sum of their own in the tiles."""
+        plan = self.plan
+        return (plan.labels is not None and plan.same == "positive") or (plan.weights is not None and not plan.joint)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return ("negative", "positive") if self.separate else ("negative",)
+
+
+@dataclass(eq=False)
+class Totals:
+    """What a walk found. Sums are of ``exp(score - shift)``; the keys are "negative" and "positive"."""
+
+    rows: dict[str, Tensor] = field(default_factory=dict)
+    columns: dict[str, Tensor] = field(default_factory=dict)
+    row_shift: dict[str, Tensor] = field(default_factory=dict)
+    column_shift: dict[str, Tensor] = field(default_factory=dict)
+    shift: float | None = 0.0
+    """One shift for all scores, or None where each row and column has its own."""
+    weighted: tuple[Tensor, Tensor] | None = None
+    """Sums of weight x score over rows and over columns, for plans with a weight for each pair."""
+    weight: tuple[Tensor, Tensor] | None = None
+    """Sums of the weights."""
+    stored: object | None = None
+    """What a faster path keeps for its backward pass."""
+
+
+def accumulator(device: torch.device) -> torch.dtype:
+    """The dtype in which sums of tiles are added up."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def edge_scores(queries: Tensor, keys: Tensor, edges: Edges, inverse: Tensor | float) -> Tensor:
+    """``(E,)`` scores of single pairs, computed with more digits than the tiles are."""
+    wide = accumulator(queries.device)
+    scores = torch.empty(edges.rows.shape[0], dtype=wide, device=queries.device)
+    chunk = max(1, (1 << 19) // max(queries.shape[1], 1))
+    for first in range(0, scores.shape[0], chunk):
+        part = slice(first, first + chunk)
+        a, b = queries[edges.rows[part]].to(wide), keys[edges.columns[part]].to(wide)
+        torch.sum(a.mul_(b), 1, out=scores[part])
+    return scores.mul_(inverse[edges.rows].to(wide) if isinstance(inverse, Tensor) and inverse.ndim else inverse)
+
+
+def bound_of(queries: Tensor, keys: Tensor, inverse: Tensor | float) -> float:
+    """No score is larger than this in absolute value (Cauchy and Schwarz)."""
+    norms = torch.linalg.vector_norm(queries, dim=1)
+    if isinstance(inverse, Tensor):
+        norms = norms * inverse.to(norms.dtype).abs()
+    largest = float(norms.amax())
+    if keys is queries and not isinstance(inverse, Tensor):
+        return largest * largest * inverse
+    other = float(torch.linalg.vector_norm(keys, dim=1).amax())
+    return largest * other * (1.0 if isinstance(inverse, Tensor) else inverse)
+
+
+def reach(dtype: torch.dtype) -> float:
+    """``exp`` of twice this, and sums of many of them, stay normal numbers of the dtype."""
+    return 300.0 if dtype == torch.float64 else 50.0
+
+
+class Walk:
+    """Tiles of scores, with the pairs that are held apart at minus infinity.
+
+    Args:
+        scaled: queries over temperature ``(N, D)``; keys: ``(M, D)``; task: what is asked.
+    """
+
+    def __init__(self, scaled: Tensor, keys: Tensor, task: Task) -> None:
+        self.scaled, self.keys, self.task = scaled, keys, task
+        self.tile = tiles.portable(scaled.device)
+        size = min(self.tile.rows, scaled.shape[0]) * min(self.tile.columns, keys.shape[0])
+        self.buffer = torch.empty(size, dtype=scaled.dtype, device=scaled.device)
+        self.second = torch.empty_like(self.buffer)
+
+    def __iter__(self) -> Iterator[tuple[slice, slice, Tensor]]:
+        shape = (self.scaled.shape[0], self.keys.shape[0])
+        for rows, columns in tiles.tiles(shape, self.tile, upper=self.task.symmetric):
+            scores = self._view(self.buffer, rows, columns)
+            torch.mm(self.scaled[rows], self.keys[columns].T, out=scores)
+            yield rows, columns, scores
+
+    def _view(self, buffer: Tensor, rows: slice, columns: slice) -> Tensor:
+        r, c = rows.stop - rows.start, columns.stop - columns.start
+        return buffer[: r * c].view(r, c)
+
+    def spare(self, scores: Tensor) -> Tensor:
+        """A second buffer of the tile's shape."""
+        return self.second[: scores.numel()].view(scores.shape)
+
+    def hold_apart(self, rows: slice, columns: slice, scores: Tensor) -> None:
+        """Set the scores of pairs that are held apart to minus infinity."""
+        if self.task.plan.apart is not None:
+            r, c, _ = self.task.plan.apart.within(rows, columns)
+            if r.numel():
+                scores[r, c] = -torch.inf
+
+    def weights(self, rows: slice, columns: slice) -> tuple[dict[str, Tensor | None], Tensor | None]:
+        """Weight tile of each kind (None where all are 1), and the weights of positives in the mean."""
+        plan = self.task.plan
+        if plan.weights is not None:
+            positive, negative = plan.tile(rows, columns)
+            if plan.apart is not None:
+                r, c, _ = plan.apart.within(rows, columns)
+                positive[r, c] = 0.0
+            positive, negative = positive.to(self.scaled.dtype), negative.to(self.scaled.dtype)
+            kinds: dict[str, Tensor | None] = {"negative": negative}
+            if not plan.joint:
+                kinds["positive"] = (positive > 0).to(positive.dtype)
+            return kinds, positive
+        if plan.labels is not None:
+            alike = plan.alike(rows, columns)
+            kinds = {"negative": (~alike).to(self.scaled.dtype)}
+            if plan.same == "positive":
+                kinds["positive"] = alike.to(self.scaled.dtype)
+            return kinds, None
+        return {"negative": None}, None
+
+
+def forward(queries: Tensor, keys: Tensor, scaled: Tensor, inverse: Tensor | float, task: Task) -> Totals:
+    """Sums of exponentials over rows, and columns where asked."""
+    bound, limit = bound_of(queries, keys, inverse), reach(queries.dtype)
+    if bound <= 4 * limit:
+        totals = _sums(Walk(scaled, keys, task), max(0.0, bound - limit), None)
+        if bound <= limit or not _lost(totals):
+            return totals
+    walk = Walk(scaled, keys, task)
+    return _sums(walk, None, _maxima(walk))
+
+
+def _lost(totals: Totals) -> bool:
+    """Whether a sum is so small that its terms may have fallen below the smallest number."""
+    sums = [*totals.rows.values(), *totals.columns.values()]
+    return any(bool((total < 1e-25).any()) for total in sums)
+
+
+def _zeros(walk: Walk, length: int) -> dict[str, Tensor]:
+    device = walk.scaled.device
+    return {kind: torch.zeros(length, dtype=accumulator(device), device=device) for kind in walk.task.kinds}
+
+
+def _sums(walk: Walk, shift: float | None, maxima: Totals | None) -> Totals:
+    task = walk.task
+    n, m = walk.scaled.shape[0], walk.keys.shape[0]
+    totals = Totals() if maxima is None else maxima
+    totals.shift = shift
+    totals.rows = _zeros(walk, n)
+    totals.columns = _zeros(walk, m) if task.columns else {}
+    if task.plan.weights is not None:
+        device, wide = walk.scaled.device, accumulator(walk.scaled.device)
+        totals.weighted = (torch.zeros(n, dtype=wide, device=device), torch.zeros(m, dtype=wide, device=device))
+        totals.weight = (torch.zeros(n, dtype=wide, device=device), torch.zeros(m, dtype=wide, device=device))
+    for rows, columns, scores in walk:
+        kinds, mean = walk.weights(rows, columns)
+        if mean is not None:
+            assert totals.weighted is not None and totals.weight is not None
+            product = torch.mul(mean, scores, out=walk.spare(scores))
+            for axis, part in ((1, rows), (0, columns)):
+                totals.weighted[1 - axis][part] += product.sum(axis)
+                totals.weight[1 - axis][part] += mean.sum(axis)
+        walk.hold_apart(rows, columns, scores)
+        if shift is not None:
+            powers = scores.sub_(shift).exp_() if shift else scores.exp_()
+        for kind, weight in kinds.items():
+            if shift is not None:
+                term = powers if weight is None else torch.mul(powers, weight, out=walk.spare(scores))
+                over_rows = term.sum(1)
+                over_columns = term.sum(0) if task.columns or task.symmetric else None
+            else:
+                over_rows = _powers(walk, scores, weight, totals.row_shift[kind][rows, None]).sum(1)
+                over_columns = None
+                if task.columns or task.symmetric:
+                    at = totals.row_shift if task.symmetric else totals.column_shift
+                    over_columns = _powers(walk, scores, weight, at[kind][None, columns]).sum(0)
+            totals.rows[kind][rows] += over_rows
+            if task.columns:
+                assert over_columns is not None
+                totals.columns[kind][columns] += over_columns
+            elif task.symmetric and rows != columns:
+                assert over_columns is not None
+                totals.rows[kind][columns] += over_columns
+    return totals
+
+
+def _powers(walk: Walk, scores: Tensor, weight: Tensor | None, shift: Tensor) -> Tensor:
+    """``weight * exp(scores - shift)`` where the shift is a maximum over the pairs that have weight."""
+    term = torch.sub(scores, shift.to(scores.dtype), out=walk.spare(scores))
+    if weight is None:
+        return term.exp_()
+    return term.masked_fill_(weight == 0, -torch.inf).exp_().mul_(weight)
+
+
+def _maxima(walk: Walk) -> Totals:
+    """The largest score of each kind in each row and column; zero where there is none."""
+    task = walk.task
+    totals = Totals(shift=None)
+    n, m = walk.scaled.shape[0], walk.keys.shape[0]
+    for kind in task.kinds:
+        totals.row_shift[kind] = walk.scaled.new_full((n,), -torch.inf)
+        if task.columns:
+            totals.column_shift[kind] = walk.scaled.new_full((m,), -torch.inf)
+    for rows, columns, scores in walk:
+        kinds, _ = walk.weights(rows, columns)
+        walk.hold_apart(rows, columns, scores)
+        for kind, weight in kinds.items():
+            seen = scores
+            if weight is not None:
+                seen = walk.spare(scores).copy_(scores).masked_fill_(weight == 0, -torch.inf)
+            _raise(totals.row_shift[kind], rows, seen.amax(1))
+            if task.columns:
+                _raise(totals.column_shift[kind], columns, seen.amax(0))
+            elif task.symmetric and rows != columns:
+                _raise(totals.row_shift[kind], columns, seen.amax(0))
+    for shifts in (totals.row_shift, totals.column_shift):
+        for shift in shifts.values():
+            shift.masked_fill_(shift == -torch.inf, 0.0)
+    return totals
+
+
+def _raise(maxima: Tensor, part: slice, seen: Tensor) -> None:
+    torch.maximum(maxima[part], seen, out=maxima[part])
+
+
+@dataclass(eq=False)
+class Slopes:
+    """Derivatives of the loss: by each sum's logarithm, by the weighted sums and by the scores held apart."""
+
+    rows: dict[str, Tensor | None]
+    columns: dict[str, Tensor | None]
+    weighted: tuple[Tensor | None, Tensor | None]
+    apart: Tensor | None
+
+
+def backward(
+    keys: Tensor, scaled: Tensor, task: Task, totals: Totals, slopes: Slopes, needs: tuple[bool, bool]
+) -> tuple[Tensor | None, Tensor | None]:
+    """Derivatives by the scaled queries and by the keys; in symmetric walks the first is by the set, both ways."""
+    walk = Walk(scaled, keys, task)
+    of_rows = {kind: _share(slopes.rows[kind], totals.rows[kind], scaled) for kind in task.kinds}
+    of_columns = {
+        kind: _share(slopes.columns[kind], totals.columns[kind], scaled) if task.columns else None
+        for kind in task.kinds
+    }
+    if task.symmetric:
+        of_columns = of_rows
+    apart = slopes.apart
+    if apart is not None and task.symmetric:
+        assert task.plan.apart is not None
+        apart = apart + apart[task.plan.apart.mirror]
+    d_queries = torch.zeros_like(scaled) if needs[0] else None
+    d_keys = torch.zeros_like(keys) if needs[1] and not task.symmetric else None
+    for rows, columns, scores in walk:
+        kinds, mean = walk.weights(rows, columns)
+        walk.hold_apart(rows, columns, scores)
+        slope = _slopes_of_tile(walk, scores, kinds, totals, of_rows, of_columns, rows, columns)
+        if mean is not None:
+            by_row, by_column = slopes.weighted
+            if by_row is not None:
+                slope.addcmul_(mean, by_row[rows, None].to(slope.dtype))
+            if by_column is not None:
+                slope.addcmul_(mean, by_column[None, columns].to(slope.dtype))
+        if task.plan.apart is not None:
+            r, c, e = task.plan.apart.within(rows, columns)
+            if r.numel():
+                slope[r, c] = 0.0 if apart is None else apart[e].to(slope.dtype)
+        if d_queries is not None:
+            d_queries[rows].addmm_(slope, keys[columns])
+            if task.symmetric and rows != columns:
+                d_queries[columns].addmm_(slope.T, keys[rows])
+        if d_keys is not None:
+            d_keys[columns].addmm_(slope.T, scaled[rows])
+    return d_queries, d_keys
+
+
+def _share(slope: Tensor | None, total: Tensor, like: Tensor) -> Tensor | None:
+    """What one exponential weighs in the derivative; an empty sum has no terms to weigh."""
+    if slope is None:
+        return None
+    return torch.where((slope == 0) | (total == 0), 0.0, slope / total).to(like.dtype)
+
+
+def _slopes_of_tile(
+    walk: Walk,
+    scores: Tensor,
+    kinds: dict[str, Tensor | None],
+    totals: Totals,
+    of_rows: dict[str, Tensor | None],
+    of_columns: dict[str, Tensor | None],
+    rows: slice,
+    columns: slice,
+) -> Tensor:
+    if totals.shift is not None:
+        factor: Tensor | None = None
+        powers = scores.sub_(totals.shift).exp_() if totals.shift else scores.exp_()
+        for kind, weight in kinds.items():
+            parts = [
+                part for part in (_at(of_rows[kind], rows, 1), _at(of_columns[kind], columns, 0)) if part is not None
+            ]
+            if not parts:
+                continue
+            term = walk.spare(scores) if factor is None else torch.empty_like(factor)
+            if len(parts) == 2:
+                torch.add(parts[0], parts[1], out=term)
+            else:
+                term.copy_(parts[0].expand_as(term))
+            if weight is not None:
+                term.mul_(weight)
+            factor = term if factor is None else factor.add_(term)
+        return powers.zero_() if factor is None else powers.mul_(factor)
+    slope = torch.zeros_like(scores)
+    column_shift = totals.row_shift if walk.task.symmetric else totals.column_shift
+    for kind, weight in kinds.items():
+        for part, shift, axis in (
+            (_at(of_rows[kind], rows, 1), totals.row_shift[kind][rows], 1),
+            (_at(of_columns[kind], columns, 0), column_shift[kind][columns] if column_shift else None, 0),
+        ):
+            if part is not None:
+                assert shift is not None
+                slope.addcmul_(_powers(walk, scores, weight, shift.unsqueeze(axis)), part)
+    return slope
+
+
+def _at(values: Tensor | None, part: slice, axis: int) -> Tensor | None:
+    return None if values is None else values[part].unsqueeze(axis)

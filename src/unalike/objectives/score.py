@@ -1,0 +1,437 @@
+"""The heart: sums over a score matrix that is never stored.
+
+Nearly every contrastive loss is made, for each row of the scores ``s_ij = q_i . k_j / t_i``, of the log of a weighted
+sum of exponentials over the row's negatives, the same over its positives, and the weighted mean of its positive scores.
+`score_sums` gives these three, differentiable, in memory that grows with the number of rows and not with its square.
+Losses are a few lines over them; see `contrastive`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from unalike.errors import DataError, SettingsError
+from unalike.objectives import portable
+from unalike.objectives.once import once
+from unalike.objectives.portable import Slopes, Task, Totals
+from unalike.pairing import Edges, Pairing, Plan, SameIndex
+
+
+class Sums(NamedTuple):
+    """What `score_sums` gives; float64 ``(N,)`` each, since one number a row costs nothing.
+
+    negative: log of the sum of ``exp(s_ij)`` over the row's negatives, weighted; minus infinity where it has none.
+    positive: the same over the row's positives, each of weight 1; minus infinity where it has none, and with soft
+        targets, whose pairs all stay in ``negative``.
+    mean: weighted mean of the row's positive scores; zero where it has none.
+    weight: sum of the weights of the row's positives (their number, where all weigh 1); no gradient.
+    columns: the same for the columns ``(M,)``, where asked for.
+    """
+
+    negative: Tensor
+    positive: Tensor
+    mean: Tensor
+    weight: Tensor
+    columns: Sums | None = None
+
+
+def score_sums(
+    queries: Tensor,
+    keys: Tensor | None = None,
+    *,
+    temperature: float | Tensor,
+    pairing: Pairing | None = None,
+    columns: bool = False,
+) -> Sums:
+    """Log-sum-exp of the scores ``q_i . k_j / t_i`` over each row's negatives and positives, and their mean score.
+
+    Positives are kept out of the sum over negatives, and the scores of single positives are computed with more digits,
+    so that a loss such as ``softplus(negative - positive)`` is exact where it is nearly zero.
+
+    Args:
+        queries: ``(N, D)``, float32, bfloat16, float16 or float64. Scores are inner products: bring vectors to unit
+            length before if cosines are meant.
+        keys: ``(M, D)``; None for scores of the queries with themselves.
+        temperature: above zero; a number, or a tensor with one or with ``N`` entries, which may want a gradient.
+        pairing: who is positive, negative or ignored; `SameIndex` if None.
+        columns: give the sums over columns too, from the same exponentials. Needs one temperature for all.
+
+    Returns:
+        `Sums`. Rows with NaN or infinity give what arithmetic gives, NaN or infinity, and no error.
+
+    Raises:
+        DataError: shapes, devices or pairing do not fit each other.
+        SettingsError: a temperature not above zero, or one a row together with ``columns``.
+
+    Data: pairs, labels, graphs or soft targets, as the pairing says.
+    Cost: 2NMD flops forward and 6NMD backward (half of it for scores of a set with itself); memory O((N + M) D).
+
+    Differentiable once: a second derivative raises an error. Under `torch.compile` the graph breaks here.
+
+    Example:
+        >>> import torch
+        >>> from unalike.objectives import score_sums
+        >>> sums = score_sums(torch.eye(3), torch.eye(3), temperature=1.0)
+        >>> sums.negative.exp()
+        tensor([2., 2., 2.], dtype=torch.float64)
+        >>> sums.positive
+        tensor([1., 1., 1.], dtype=torch.float64)
+    """
+    other = queries if keys is None else keys
+    check_scores(queries, other)
+    inverse = inverse_temperature(temperature, queries)
+    plan = (SameIndex() if pairing is None else pairing).plan(queries, other)
+    return sums_of_plan(queries, keys, inverse, plan, columns=columns)
+
+
+def check_scores(queries: Tensor, keys: Tensor) -> None:
+    """Raise unless there can be scores of these."""
+    if queries.ndim != 2 or keys.ndim != 2 or queries.shape[1] != keys.shape[1]:
+        raise DataError(
+            f"queries {tuple(queries.shape)} and keys {tuple(keys.shape)}; expected (N, D) and (M, D) with equal D"
+        )
+    if not queries.shape[0] or not keys.shape[0]:
+        raise DataError(f"{queries.shape[0]} queries and {keys.shape[0]} keys; at least one of each is needed")
+    if queries.device != keys.device:
+        raise DataError(f"queries on {queries.device} and keys on {keys.device}; bring them to one device")
+    if not queries.is_floating_point() or not keys.is_floating_point():
+        raise DataError(f"queries are {queries.dtype} and keys {keys.dtype}; expected floating point numbers")
+
+
+def inverse_temperature(temperature: float | Tensor, queries: Tensor) -> float | Tensor:
+    """One over the temperature; a tensor keeps its gradient and becomes a scalar or ``(N,)``."""
+    if not isinstance(temperature, Tensor):
+        if not 0 < temperature < float("inf"):
+            raise SettingsError(f"temperature={temperature}; expected a number above zero")
+        return 1.0 / temperature
+    if temperature.numel() == 1:
+        return temperature.to(queries.device).reshape(()).reciprocal()
+    if temperature.shape != queries.shape[:1]:
+        raise SettingsError(
+            f"temperature of shape {tuple(temperature.shape)} for {queries.shape[0]} queries; "
+            "expected one number or one for each query"
+        )
+    return temperature.to(queries.device).reciprocal()
+
+
+def sums_of_plan(
+    queries: Tensor, keys: Tensor | None, inverse: float | Tensor, plan: Plan, *, columns: bool = False
+) -> Sums:
+    """`score_sums` for a plan that is made already and an inverse temperature."""
+    one_each = isinstance(inverse, Tensor) and inverse.ndim == 1
+    if columns and one_each:
+        raise SettingsError("sums over columns need one temperature for all; ask for each direction on its own")
+    if columns and plan.negatives is not None:
+        raise SettingsError("negatives chosen for each row give no sums over columns")
+    symmetric = (
+        keys is None
+        and not one_each
+        and plan.weights is None
+        and (plan.labels is None or plan.labels[0] is plan.labels[1])
+        and not columns
+    )
+    task = Task(plan, columns=columns, symmetric=symmetric)
+    if plan.negatives is not None:
+        return _sparse_sums(queries, queries if keys is None else keys, inverse, plan)
+    found: tuple[Any, ...] = _ScoreSums.apply(queries, keys if symmetric else _or(keys, queries), inverse, task)
+    rows_negative, rows_positive, rows_mean, columns_negative, columns_positive, columns_mean, apart, *weight = found
+    totals = (rows_negative, rows_positive, rows_mean, weight[0])
+    label_means = _label_means(queries, _or(keys, queries), inverse, plan, columns)
+    result = _assemble(totals, apart, plan, label_means[0], by_column=False)
+    if not columns:
+        return result
+    totals = (columns_negative, columns_positive, columns_mean, weight[1])
+    return result._replace(columns=_assemble(totals, apart, plan, label_means[1], by_column=True))
+
+
+def _or(keys: Tensor | None, queries: Tensor) -> Tensor:
+    return queries if keys is None else keys
+
+
+class _ScoreSums(torch.autograd.Function):
+    """Sums over the tiles of a score matrix, and the scores of the pairs held apart."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, queries: Tensor, keys: Tensor | None, inverse: float | Tensor, task: Task
+    ) -> tuple[Tensor | None, ...]:
+        dtype = torch.float64 if torch.float64 in (queries.dtype, _or(keys, queries).dtype) else torch.float32
+        with torch.autocast(queries.device.type, enabled=False):
+            q = queries.detach().to(dtype).contiguous()
+            k = q if keys is None else keys.detach().to(dtype).contiguous()
+            scaled = q * _column(inverse, dtype)
+            totals = portable.forward(q, k, scaled, _detached(inverse), task)
+            edges = task.plan.apart
+            apart = None if edges is None else portable.edge_scores(q, k, edges, _detached(inverse))
+        ctx.task, ctx.totals, ctx.inverse_number = task, totals, inverse
+        ctx.dtypes = (queries.dtype, _or(keys, queries).dtype)
+        if isinstance(inverse, Tensor):
+            ctx.save_for_backward(q, k, scaled, inverse)
+        else:
+            ctx.save_for_backward(q, k, scaled)
+        rows = [_log(totals, totals.rows, totals.row_shift, kind) for kind in ("negative", "positive")]
+        columns = [_log(totals, totals.columns, totals.column_shift, kind) for kind in ("negative", "positive")]
+        weighted, weight = totals.weighted or (None, None), totals.weight or (None, None)
+        ctx.mark_non_differentiable(*(w for w in weight if w is not None))
+        return (*rows, weighted[0], *columns, weighted[1] if task.columns else None, apart, *weight)
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, *slopes: Tensor | None) -> tuple[Tensor | None, ...]:
+        task, totals = ctx.task, ctx.totals
+        q, k, scaled, *rest = ctx.saved_tensors
+        inverse = rest[0] if rest else ctx.inverse_number
+        needs_queries, needs_keys, needs_inverse, _ = ctx.needs_input_grad
+        unit, (rn, rp, rm, cn, cp, cm, apart) = _unit(slopes[:7])
+        found = Slopes({"negative": rn, "positive": rp}, {"negative": cn, "positive": cp}, (rm, cm), apart)
+        with torch.autocast(q.device.type, enabled=False):
+            needs = (needs_queries or needs_inverse, needs_keys)
+            d_queries, d_keys = portable.backward(k, scaled, task, totals, found, needs)
+        d_inverse = None
+        if needs_inverse:
+            assert d_queries is not None
+            d_inverse = torch.einsum("nd,nd->n", q, d_queries).double()
+            if not inverse.ndim:
+                d_inverse = d_inverse.sum() * (0.5 if task.symmetric else 1.0)
+            d_inverse = (d_inverse * unit).to(inverse.dtype)
+        if d_queries is not None:
+            d_queries = d_queries.mul_(_column(inverse, q.dtype) * unit.to(q.dtype)).to(ctx.dtypes[0])
+        if d_keys is not None:
+            d_keys = d_keys.mul_(unit.to(q.dtype)).to(ctx.dtypes[1])
+        return d_queries if needs_queries else None, d_keys, d_inverse, None
+
+
+def _detached(inverse: float | Tensor) -> float | Tensor:
+    return inverse.detach() if isinstance(inverse, Tensor) else inverse
+
+
+def _column(inverse: float | Tensor, dtype: torch.dtype) -> float | Tensor:
+    """The inverse temperature in the shape that scales rows."""
+    if not isinstance(inverse, Tensor):
+        return inverse
+    inverse = inverse.detach().to(dtype)
+    return inverse[:, None] if inverse.ndim else inverse
+
+
+def _log(totals: Totals, sums: dict[str, Tensor], shifts: dict[str, Tensor], kind: str) -> Tensor | None:
+    if kind not in sums:
+        return None
+    return sums[kind].log() + (shifts[kind] if totals.shift is None else totals.shift)
+
+
+def _unit(slopes: tuple[Tensor | None, ...]) -> tuple[Tensor, list[Tensor | None]]:
+    """Slopes over their largest, so that float32 holds them whatever the scale of the loss."""
+    given = [slope.abs().amax() for slope in slopes if slope is not None and slope.numel()]
+    largest = torch.stack(given).amax()
+    unit = torch.where(largest > 0, largest, 1.0)
+    return unit, [None if slope is None else slope / unit for slope in slopes]
+
+
+class _LabelScores(torch.autograd.Function):
+    """``(N,)``: the sum of each row's scores with all columns of its label, through sums over classes."""
+
+    @staticmethod
+    def forward(ctx: Any, queries: Tensor, keys: Tensor, rows: Tensor, columns: Tensor, classes: int) -> Tensor:
+        ctx.save_for_backward(queries, keys, rows, columns)
+        ctx.classes = classes
+        return _row_dots(queries.detach(), _class_sums(keys.detach(), columns, classes), rows)
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        queries, keys, rows, columns = ctx.saved_tensors
+        d_queries = d_keys = None
+        if ctx.needs_input_grad[0]:
+            sums = _class_sums(keys, columns, ctx.classes)
+            d_queries = _spread(sums, rows, slope, queries.dtype)
+        if ctx.needs_input_grad[1]:
+            sums = _class_sums(queries, rows, ctx.classes, slope)
+            d_keys = _spread(sums, columns, None, keys.dtype)
+        return d_queries, d_keys, None, None, None
+
+
+def _chunks(length: int, width: int) -> list[slice]:
+    step = max(1, (1 << 19) // max(width, 1))
+    return [slice(first, min(first + step, length)) for first in range(0, length, step)]
+
+
+def _class_sums(vectors: Tensor, codes: Tensor, classes: int, scale: Tensor | None = None) -> Tensor:
+    wide = portable.accumulator(vectors.device)
+    sums = torch.zeros(classes, vectors.shape[1], dtype=wide, device=vectors.device)
+    for part in _chunks(*vectors.shape):
+        rows = vectors[part].to(wide)
+        sums.index_add_(0, codes[part], rows if scale is None else rows * scale[part, None])
+    return sums
+
+
+def _row_dots(vectors: Tensor, table: Tensor, codes: Tensor) -> Tensor:
+    dots = [(vectors[part].to(table.dtype) * table[codes[part]]).sum(1) for part in _chunks(*vectors.shape)]
+    return torch.cat(dots)
+
+
+def _spread(table: Tensor, codes: Tensor, scale: Tensor | None, dtype: torch.dtype) -> Tensor:
+    out = torch.empty(codes.shape[0], table.shape[1], dtype=dtype, device=table.device)
+    for part in _chunks(codes.shape[0], table.shape[1]):
+        rows = table[codes[part]]
+        out[part] = rows if scale is None else rows * scale[part, None]
+    return out
+
+
+class _Linear(NamedTuple):
+    """Sum of scores with positives told by labels, before the pairs held apart are taken off, and their number."""
+
+    total: Tensor
+    number: Tensor
+
+
+def _label_means(
+    queries: Tensor, keys: Tensor, inverse: float | Tensor, plan: Plan, columns: bool
+) -> tuple[_Linear | None, _Linear | None]:
+    if plan.labels is None or plan.same == "ignored" or plan.weights is not None:
+        return None, None
+    codes, (rows, cols) = _classes(*plan.labels)
+    wide = portable.accumulator(queries.device)
+    total = _LabelScores.apply(queries, keys, rows, cols, codes) * _wide(inverse, wide)
+    by_row = _Linear(total, _counts(rows, cols, codes, wide))
+    if not columns:
+        return by_row, None
+    total = _LabelScores.apply(keys, queries, cols, rows, codes) * _wide(inverse, wide)
+    return by_row, _Linear(total, _counts(cols, rows, codes, wide))
+
+
+def _wide(inverse: float | Tensor, dtype: torch.dtype) -> float | Tensor:
+    return inverse.to(dtype) if isinstance(inverse, Tensor) else inverse
+
+
+def _classes(rows: Tensor, columns: Tensor) -> tuple[int, tuple[Tensor, Tensor]]:
+    """Consecutive codes; missing labels of rows and of columns get two codes that never meet."""
+    n = rows.shape[0]
+    _, codes = torch.unique(torch.cat([rows, columns]), return_inverse=True)
+    classes = int(codes.max()) + 1
+    ours = torch.where(rows < 0, classes, codes[:n])
+    theirs = torch.where(columns < 0, classes + 1, codes[n:])
+    return classes + 2, (ours, theirs)
+
+
+def _counts(rows: Tensor, columns: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
+    return torch.bincount(columns, minlength=classes)[rows].to(dtype)
+
+
+def _assemble(
+    found: tuple[Tensor, Tensor | None, Tensor | None, Tensor | None],
+    apart: Tensor | None,
+    plan: Plan,
+    linear: _Linear | None,
+    *,
+    by_column: bool,
+) -> Sums:
+    """Bring together what the tiles, the labels and the pairs held apart say about the rows, or the columns."""
+    negative, positive, weighted, weight = found
+    edges = plan.apart
+    if edges is not None and apart is not None and positive is None and weighted is None:
+        if edges.per_row == 1 and edges.ones and (edges.bijective or not by_column):
+            return Sums(negative, apart, apart, torch.ones_like(apart))
+        if edges.only is not None and not by_column:
+            only = apart[edges.only]
+            return Sums(negative, only, only, torch.ones_like(only))
+    size = negative.shape[0]
+    total = negative.new_zeros(size) if weighted is None else weighted
+    count = negative.new_zeros(size) if weight is None else weight
+    if linear is not None:
+        total, count = linear
+    if edges is not None and apart is not None:
+        index = edges.columns if by_column else edges.rows
+        weights = edges.weights.to(apart.dtype)
+        if linear is not None:
+            assert plan.labels is not None
+            alike = plan.labels[0][edges.rows]
+            alike = (alike == plan.labels[1][edges.columns]) & (alike >= 0)
+            weights = weights - alike.to(weights.dtype)
+        total = total.index_add(0, index, weights * apart)
+        count = count.index_add(0, index, weights)
+        single = segment_logsumexp(apart, edges.weights > 0, index, size)
+        positive = single if positive is None else log_add(positive, single)
+    if positive is None:
+        positive = torch.full_like(negative, -torch.inf)
+    mean = torch.where(count > 0, total / count.clamp(min=torch.finfo(count.dtype).tiny), 0.0)
+    if not plan.joint:
+        # The only positive of a row is its mean: equal to the last digit, so that their difference is no noise.
+        positive = torch.where((count == 1) & _single(plan, linear), mean, positive)
+    return Sums(negative, positive, mean, count)
+
+
+def _single(plan: Plan, linear: _Linear | None) -> bool:
+    """Whether a weight of 1 means one positive: not where weights are free."""
+    return plan.weights is None and (linear is not None or plan.apart is None or plan.apart.ones)
+
+
+def log_add(first: Tensor, second: Tensor) -> Tensor:
+    """``log(exp(first) + exp(second))`` whose gradient is defined where both are minus infinity, too."""
+    top = torch.maximum(first, second).detach()
+    top = torch.where(top == -torch.inf, 0.0, top)
+    sums = (first - top).exp() + (second - top).exp()
+    filled = sums != 0
+    return torch.where(filled, torch.where(filled, sums, 1.0).log() + top, -torch.inf)
+
+
+def segment_logsumexp(values: Tensor, keep: Tensor, index: Tensor, size: int) -> Tensor:
+    """``(size,)``: log of the sum of ``exp(values)`` over the entries of each segment that are kept."""
+    values = torch.where(keep, values, -torch.inf)
+    top = torch.full((size,), -torch.inf, dtype=values.dtype, device=values.device)
+    top = top.scatter_reduce(0, index, values.detach(), "amax")
+    top = torch.where(top == -torch.inf, 0.0, top)
+    sums = torch.zeros_like(top).index_add(0, index, (values - top[index]).exp())
+    filled = sums != 0
+    return torch.where(filled, torch.where(filled, sums, 1.0).log() + top, -torch.inf)
+
+
+class _EdgeScores(torch.autograd.Function):
+    """``(E,)`` scores of single pairs."""
+
+    @staticmethod
+    def forward(ctx: Any, queries: Tensor, keys: Tensor, edges: Edges) -> Tensor:
+        ctx.edges = edges
+        ctx.save_for_backward(queries, keys)
+        return portable.edge_scores(queries.detach(), keys.detach(), edges, 1.0)
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        queries, keys = ctx.saved_tensors
+        edges: Edges = ctx.edges
+        d_queries = torch.zeros_like(queries) if ctx.needs_input_grad[0] else None
+        d_keys = torch.zeros_like(keys) if ctx.needs_input_grad[1] else None
+        for part in _chunks(edges.rows.shape[0], queries.shape[1]):
+            rows, columns = edges.rows[part], edges.columns[part]
+            scale = slope[part, None]
+            if d_queries is not None:
+                d_queries.index_add_(0, rows, (keys[columns] * scale).to(d_queries.dtype))
+            if d_keys is not None:
+                d_keys.index_add_(0, columns, (queries[rows] * scale).to(d_keys.dtype))
+        return d_queries, d_keys, None
+
+
+def edge_scores(queries: Tensor, keys: Tensor, edges: Edges, inverse: float | Tensor) -> Tensor:
+    """``(E,)`` differentiable scores of single pairs, float64."""
+    scores: Tensor = _EdgeScores.apply(queries, keys, edges)
+    if isinstance(inverse, Tensor):
+        wide = inverse.to(scores.dtype)
+        return scores * (wide[edges.rows] if wide.ndim else wide)
+    return scores * inverse
+
+
+def _sparse_sums(queries: Tensor, keys: Tensor, inverse: float | Tensor, plan: Plan) -> Sums:
+    """The sums where each row's negatives are a few chosen pairs: no walk over all scores is needed for them."""
+    chosen = plan.negatives
+    assert chosen is not None
+    n = queries.shape[0]
+    scores = edge_scores(queries, keys, chosen, inverse) + chosen.weights.to(torch.float64).log()
+    negative = segment_logsumexp(scores, chosen.weights > 0, chosen.rows, n)
+    if plan.labels is None and plan.weights is None:
+        apart = None if plan.apart is None else edge_scores(queries, keys, plan.apart, inverse)
+        return _assemble((negative, None, None, None), apart, plan, None, by_column=False)
+    rest = Plan(plan.shape, plan.device, plan.apart, plan.labels, plan.same, plan.weights)
+    return sums_of_plan(queries, keys, inverse, rest)._replace(negative=negative)

@@ -1,0 +1,48 @@
+"""How large the tiles are in which a score matrix is walked: the one place that knows about caches."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+
+
+class Shape(NamedTuple):
+    """Rows and columns of a tile."""
+
+    rows: int
+    columns: int
+
+
+@functools.cache
+def cache_bytes(level: int) -> int:
+    """Size of a data cache of this machine, or a common size where the system does not tell."""
+    common = {1: 32 << 10, 2: 1 << 20, 3: 16 << 20}[level]
+    name = "SC_LEVEL1_DCACHE_SIZE" if level == 1 else f"SC_LEVEL{level}_CACHE_SIZE"
+    try:
+        told = os.sysconf(name)
+    except (AttributeError, OSError, ValueError):  # not a system that knows the name
+        return common
+    return told if told > 0 else common
+
+
+def portable(device: torch.device) -> Shape:
+    """Tiles of the portable path: large, since each costs a dozen calls."""
+    return Shape(1024, 1024) if device.type == "cpu" else Shape(4096, 4096)
+
+
+def strip_rows(columns: int, *, megabytes: int = 16) -> int:
+    """Rows of a strip over all columns that holds so many megabytes of float32."""
+    return max(1, (megabytes << 18) // max(columns, 1))
+
+
+def tiles(shape: tuple[int, int], tile: Shape, *, upper: bool) -> Iterator[tuple[slice, slice]]:
+    """All tiles row by row, or those on and above the diagonal (``upper`` needs square tiles)."""
+    n, m = shape
+    for first in range(0, n, tile.rows):
+        rows = slice(first, min(first + tile.rows, n))
+        for start in range(first if upper else 0, m, tile.columns):
+            yield rows, slice(start, min(start + tile.columns, m))

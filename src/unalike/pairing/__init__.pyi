@@ -1,0 +1,16 @@
+from .dense import Dense as Dense
+from .dense import Soft as Soft
+from .edges import Edges as Edges
+from .mined import TopHardest as TopHardest
+from .plan import Pairing as Pairing
+from .plan import Plan as Plan
+from .plan import Tile as Tile
+from .sparse import ExtraNegatives as ExtraNegatives
+from .sparse import Graph as Graph
+from .sparse import SameIndex as SameIndex
+from .sparse import SameLabel as SameLabel
+from .sparse import SharedText as SharedText
+from .sparse import Without as Without
+from .state import PerSampleState as PerSampleState
+from .state import Prototypes as Prototypes
+from .state import Queue as Queue

@@ -1,0 +1,179 @@
+"""What pairings remember between batches, as modules whose buffers a checkpoint carries."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unalike.errors import DataError, SettingsError
+
+
+class Queue(nn.Module):
+    """The last vectors seen, first in first out: negatives from earlier batches (MoCo, arXiv:1911.05722).
+
+    Args:
+        size: how many vectors are kept.
+        width: length of a vector.
+        extra: names of further columns kept with each vector, such as ``("label",)``; int64, -1 until filled.
+
+    Example:
+        >>> import torch
+        >>> from unalike.pairing import Queue
+        >>> queue = Queue(3, 2)
+        >>> queue.push(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+        >>> queue.vectors()
+        tensor([[1., 0.],
+                [0., 1.]])
+    """
+
+    stored: Tensor
+    position: Tensor
+    filled: Tensor
+
+    def __init__(self, size: int, width: int, *, extra: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        if size < 1 or width < 1:
+            raise SettingsError(f"a queue of {size} vectors of length {width}; both must be at least 1")
+        self.size, self.extra = size, extra
+        self.register_buffer("stored", torch.zeros(size, width))
+        self.register_buffer("position", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
+        for name in extra:
+            self.register_buffer(f"column_{name}", torch.full((size,), -1, dtype=torch.int64))
+
+    def __len__(self) -> int:
+        return int(self.filled)
+
+    @torch.no_grad()
+    def push(self, vectors: Tensor, **extra: Tensor) -> None:
+        """Put in ``(B, width)`` vectors, without gradient; the oldest leave. Of more than ``size`` the last stay."""
+        if vectors.ndim != 2 or vectors.shape[1] != self.stored.shape[1]:
+            raise DataError(f"vectors of shape {tuple(vectors.shape)} into a queue of width {self.stored.shape[1]}")
+        if set(extra) != set(self.extra):
+            raise DataError(f"the queue keeps {sorted(self.extra)} with each vector, and was given {sorted(extra)}")
+        count = vectors.shape[0]
+        keep = min(count, self.size)
+        slots = (int(self.position) + count - keep + torch.arange(keep, device=self.stored.device)) % self.size
+        self.stored[slots] = vectors.detach()[count - keep :].to(self.stored)
+        for name, column in extra.items():
+            self.get_buffer(f"column_{name}")[slots] = column[count - keep :].to(self.stored.device, torch.int64)
+        self.position.fill_((int(self.position) + count) % self.size)
+        self.filled.fill_(min(int(self.filled) + count, self.size))
+
+    def vectors(self) -> Tensor:
+        """``(filled, width)``: what the queue holds, in no particular order; a copy, safe from later pushes."""
+        return self.stored[: len(self)].clone()
+
+    def column(self, name: str) -> Tensor:
+        """Int64 ``(filled,)``: a column kept with the vectors, in their order."""
+        return self.get_buffer(f"column_{name}")[: len(self)].clone()
+
+
+class PerSampleState(nn.Module):
+    """One number for each sample of the training set, such as a moving average or a temperature of its own.
+
+    Args:
+        samples: size of the training set.
+        initial: value at the start.
+
+    Example:
+        >>> import torch
+        >>> from unalike.pairing import PerSampleState
+        >>> state = PerSampleState(4, initial=0.5)
+        >>> state.average(torch.tensor([1]), torch.tensor([1.5]), rate=0.1)
+        tensor([0.6000])
+    """
+
+    values: Tensor
+    seen: Tensor
+
+    def __init__(self, samples: int, *, initial: float = 0.0) -> None:
+        super().__init__()
+        if samples < 1:
+            raise SettingsError(f"a state for {samples} samples; at least 1 is needed")
+        self.register_buffer("values", torch.full((samples,), float(initial)))
+        self.register_buffer("seen", torch.zeros(samples, dtype=torch.bool))
+
+    def get(self, index: Tensor) -> Tensor:
+        """``(B,)``: values of the samples ``index`` (int64); a copy without gradient."""
+        return self.values[index]
+
+    @torch.no_grad()
+    def set(self, index: Tensor, values: Tensor) -> None:
+        """Replace the values of the samples ``index``."""
+        self.values[index] = values.detach().to(self.values)
+        self.seen[index] = True
+
+    @torch.no_grad()
+    def average(self, index: Tensor, values: Tensor, *, rate: float, start: bool = False) -> Tensor:
+        """Move the values towards ``values`` by ``rate`` in (0, 1] and return them.
+
+        With ``start`` a sample that is seen for the first time takes the value as it is.
+        """
+        if not 0 < rate <= 1:
+            raise SettingsError(f"rate={rate} of a moving average; it must be above 0 and at most 1")
+        values = values.detach().to(self.values)
+        moved = torch.lerp(self.values[index], values, rate)
+        if start:
+            moved = torch.where(self.seen[index], moved, values)
+        self.set(index, moved)
+        return moved
+
+
+class Prototypes(nn.Module):
+    """Vectors of unit length that stand for clusters or classes.
+
+    Args:
+        count: number of prototypes.
+        width: length of a vector.
+        learned: whether gradient moves them; otherwise they move by `average`.
+        generator: for the first directions.
+
+    Example:
+        >>> import torch
+        >>> from unalike.pairing import Prototypes
+        >>> prototypes = Prototypes(3, 2, generator=torch.Generator().manual_seed(0))
+        >>> prototypes(torch.tensor([[1.0, 0.0]])).shape
+        torch.Size([1, 3])
+    """
+
+    vectors: Tensor
+
+    def __init__(
+        self, count: int, width: int, *, learned: bool = True, generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__()
+        if count < 1 or width < 1:
+            raise SettingsError(f"{count} prototypes of length {width}; both must be at least 1")
+        generator = torch.Generator().manual_seed(0) if generator is None else generator
+        first = F.normalize(torch.randn(count, width, generator=generator), dim=1)
+        if learned:
+            self.vectors = nn.Parameter(first)
+        else:
+            self.register_buffer("vectors", first)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Cosine scores ``(B, count)`` of ``(B, width)`` vectors of unit length."""
+        return vectors @ F.normalize(self.vectors, dim=1).T
+
+    @torch.no_grad()
+    def normalize(self) -> None:
+        """Bring the prototypes back to unit length, after an optimiser's step."""
+        self.vectors.copy_(F.normalize(self.vectors, dim=1))
+
+    @torch.no_grad()
+    def average(self, vectors: Tensor, codes: Tensor, *, rate: float) -> None:
+        """Move each prototype towards the mean of the vectors assigned to it; those without any stay.
+
+        Args:
+            vectors: ``(B, width)``; codes: int64 ``(B,)``, -1 for none; rate: in (0, 1].
+        """
+        if not 0 < rate <= 1:
+            raise SettingsError(f"rate={rate} of a moving average; it must be above 0 and at most 1")
+        known = codes >= 0
+        vectors, codes = vectors.detach()[known].to(self.vectors), codes[known]
+        sums = torch.zeros_like(self.vectors).index_add_(0, codes, vectors)
+        counts = torch.bincount(codes, minlength=sums.shape[0]).to(sums)[:, None]
+        moved = F.normalize(torch.lerp(self.vectors, sums / counts.clamp(min=1), rate), dim=1)
+        self.vectors.copy_(torch.where(counts > 0, moved, self.vectors))
