@@ -10,3 +10,6 @@ from .columns import TextColumn as TextColumn
 from .images import Failure as Failure
 from .images import decode as decode
 from .images import iter_decoded as iter_decoded
+from .readers import open_collection as open_collection
+from .readers import verify_pictures as verify_pictures
+from .splits import make_splits as make_splits

@@ -226,8 +226,12 @@ def skip_unreadable(
             f"{len(skipped)} of {total} items of {collection.name} cannot be read ({len(skipped) / total:.1%}; up to"
             f" {tolerance:.1%} are skipped):{listed}{more}\nRepair or remove them, or raise the tolerance."
         )
+    first = skipped[-len(rows)]
+    note = f"{len(rows)} of {total} items cannot be read and are skipped, such as {first.id} ({first.reason})"
+    if len(rows) == 1:
+        note = f"1 of {total} items cannot be read and is skipped: {first.id} ({first.reason})"
     keep = np.setdiff1d(np.arange(len(collection)), rows)
-    return collection.select(keep).replace(skipped=skipped)
+    return collection.select(keep).replace(skipped=skipped, notes=(*collection.notes, note))
 
 
 def _common_length(columns: Mapping[str, Column]) -> int:

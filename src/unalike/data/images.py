@@ -32,8 +32,24 @@ MAX_PIXELS = 64_000_000
 """Largest picture that is decoded, in pixels; a larger one is taken for a decompression bomb."""
 
 PICTURE_SUFFIXES = frozenset(
-    (".avif", ".bmp", ".gif", ".jpe", ".jpeg", ".jfif", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff")
-    + (".webp",)
+    f".{ending}"
+    for ending in (
+        "avif",
+        "bmp",
+        "gif",
+        "jfif",
+        "jpe",
+        "jpeg",
+        "jpg",
+        "pbm",
+        "pgm",
+        "png",
+        "pnm",
+        "ppm",
+        "tif",
+        "tiff",
+        "webp",
+    )
 )
 """File names that are taken for pictures, in lower case."""
 

@@ -1,0 +1,215 @@
+"""From the columns of a table to the columns of a collection: which column plays which role, and of what type it is."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from unalike.data.columns import ArrayColumn, Column, ImageColumn, LabelColumn, TextColumn
+from unalike.data.tables import Table, Use
+from unalike.errors import DataError
+
+KINDS = ("image", "text", "array", "label")
+
+
+def default_roles(table: Table, name: str, taken: Iterable[str]) -> dict[str, str]:
+    """The only reading that a table without named roles admits.
+
+    That is: one column of encoded pictures, one column of strings, or both; else all columns of numbers as one array.
+
+    Raises:
+        DataError: there are several readings, or none. The message lists the columns and the flags.
+    """
+    columns = {column: kind for column, kind in table.columns.items() if column not in set(taken)}
+    pictures = [column for column, kind in columns.items() if _is_encoded(kind)]
+    texts = [column for column, kind in columns.items() if _is_string(kind)]
+    numbers = [column for column, kind in columns.items() if _is_number(kind) or _is_number_list(kind)]
+    if len(pictures) <= 1 and len(texts) <= 1 and pictures + texts:
+        return dict([("image", column) for column in pictures] + [("text", column) for column in texts])
+    if not pictures and not texts and numbers:
+        return {"array": numbers[0] if len(numbers) == 1 else ",".join(numbers)}
+    raise DataError(
+        f"{name} has the columns {', '.join(table.columns) or '(none)'}. Say which of them hold pictures and which hold"
+        " texts: --image COLUMN --text COLUMN, in Python roles={'image': COLUMN, 'text': COLUMN}"
+    )
+
+
+def columns_of_role(table: Table, role: str, column: str, name: str) -> list[str]:
+    """The table's columns that make a role: one, or for an array several with commas between them.
+
+    Raises:
+        DataError: an unknown kind of role, or a column that is not there.
+    """
+    if role.split(":")[0] not in KINDS:
+        raise DataError(f"the role {role!r} is of no known kind; a role is {', '.join(KINDS)}, or such as 'text:de'")
+    several = role.split(":")[0] == "array" and column not in table.columns and "," in column
+    wanted = [part.strip() for part in column.split(",")] if several else [column]
+    for each in wanted:
+        require_column(table, each, name)
+    return wanted
+
+
+def use_of(role: str) -> Use:
+    """What the columns of a role are read for."""
+    uses: dict[str, Use] = {"image": "strings", "text": "strings", "array": "numbers", "label": "anything"}
+    return uses[role.split(":")[0]]
+
+
+def column_from_table(
+    role: str, data: pa.Table, base: Path, max_pixels: int, classes: Mapping[str, Sequence[str]]
+) -> Column:
+    """The column of a role, made of the table's columns that belong to it.
+
+    Raises:
+        DataError: they hold something of another type.
+    """
+    column = data.column_names[0]
+    match role.split(":")[0]:
+        case "image":
+            return as_images(data[column], column, base, max_pixels)
+        case "text":
+            return as_text(data[column], column)
+        case "array":
+            return as_array(dict(zip(data.column_names, data.columns, strict=True)))
+    return as_label(as_values(data[column], column), classes.get(column))
+
+
+def require_column(table: Table, column: str, name: str) -> None:
+    """Raise a `DataError` that lists the columns, and the one that was probably meant, if ``column`` is none of them."""
+    if column not in table.columns:
+        near = difflib.get_close_matches(column, table.columns, 1)
+        hint = f". Did you mean {near[0]!r}?" if near else ""
+        raise DataError(f"{name} has no column {column!r}; it has {', '.join(table.columns) or '(none)'}{hint}")
+
+
+def as_text(values: pa.ChunkedArray, column: str) -> TextColumn:
+    """Strings as texts."""
+    if not _is_string(values.type) and not pa.types.is_null(values.type):
+        raise _wrong_type(values.type, column, "strings, for texts")
+    return TextColumn(values)
+
+
+def as_images(values: pa.ChunkedArray, column: str, base: Path, max_pixels: int) -> ImageColumn:
+    """Paths, encoded files, or the Hugging Face structure of both, as pictures. Relative paths start at ``base``."""
+    kind = values.type
+    if _is_bytes(kind):
+        return ImageColumn(values, max_pixels=max_pixels)
+    if pa.types.is_struct(kind) and {"bytes", "path"} <= {field.name for field in kind}:
+        encoded, paths = pc.struct_field(values, "bytes"), pc.struct_field(values, "path")
+        if encoded.null_count == values.null_count:
+            return ImageColumn(encoded, max_pixels=max_pixels)
+        both = zip(encoded.to_pylist(), _paths(paths, base), strict=True)
+        return ImageColumn([path if data is None else data for data, path in both], max_pixels=max_pixels)
+    if _is_string(kind):
+        return ImageColumn(_paths(values, base), max_pixels=max_pixels)
+    raise _wrong_type(kind, column, "paths or encoded pictures")
+
+
+def as_array(values: Mapping[str, pa.ChunkedArray]) -> ArrayColumn:
+    """Columns of numbers side by side, or one column of lists of numbers of one length."""
+    if len(values) == 1 and _is_number_list(next(iter(values.values())).type):
+        ((column, lists),) = values.items()
+        lengths = pc.unique(pc.list_value_length(lists).drop_null()).to_pylist()
+        if len(lengths) != 1 or not lengths[0]:
+            raise DataError(f"the lists in {column!r} have {len(lengths)} different lengths; expected one for all rows")
+        matrix = np.full((len(lists), lengths[0]), np.nan, np.float32)
+        flat = pc.fill_null(pc.list_flatten(lists).cast(pa.float32()), float("nan"))
+        matrix[np.asarray(pc.is_valid(lists))] = np.asarray(flat).reshape(-1, lengths[0])
+        return ArrayColumn(matrix)
+    for column, numbers in values.items():
+        if not _is_number(numbers.type):
+            raise _wrong_type(numbers.type, column, "numbers, or lists of numbers")
+    parts = [
+        np.asarray(pc.fill_null(numbers.cast(pa.float32(), safe=False), float("nan"))) for numbers in values.values()
+    ]
+    return ArrayColumn(np.stack(parts, axis=1))
+
+
+def as_values(values: pa.ChunkedArray, column: str) -> list[Any]:
+    """Anything that can name something: strings, whole numbers, truth values, dates."""
+    kind = values.type
+    if pa.types.is_nested(kind) or _is_bytes(kind):
+        raise _wrong_type(kind, column, "strings or numbers, for names")
+    if pa.types.is_dictionary(kind):
+        values = values.cast(kind.value_type)
+    return values.to_pylist()
+
+
+def as_label(values: Sequence[Any], classes: Sequence[str] | None) -> LabelColumn:
+    """Values as classes, or class numbers where the names of the classes are known."""
+    if classes is None:
+        return LabelColumn.from_values(values)
+    return LabelColumn(np.array([-1 if value is None else value for value in values], np.int64), classes)
+
+
+def as_groups(values: Sequence[Any]) -> np.ndarray:
+    """Numbers of groups, counted from 0; a row without one is a group of its own."""
+    codes = LabelColumn.from_values(values).codes.copy()
+    alone = np.flatnonzero(codes < 0)
+    codes[alone] = codes.max(initial=-1) + 1 + np.arange(len(alone))
+    return codes
+
+
+def as_ids(values: Sequence[Any], what: str) -> list[str]:
+    """Values as ids, none of which may be missing."""
+    missing = [row for row, value in enumerate(values) if value is None or value != value]
+    if missing:
+        raise DataError(
+            f"{what} is empty in {len(missing)} rows, the first of them row {missing[0]}; every row has an id"
+        )
+    return [str(value) for value in values]
+
+
+def column_of(kind: str, values: Any, max_pixels: int) -> Column:
+    """A column of one kind out of values in memory."""
+    if isinstance(values, Column):
+        return values
+    match kind:
+        case "image":
+            return ImageColumn(values, max_pixels=max_pixels)
+        case "text":
+            return TextColumn(values)
+        case "array":
+            return ArrayColumn(values)
+        case "label":
+            return LabelColumn.from_values(values)
+    raise DataError(f"there is no kind of column {kind!r}; the kinds are {', '.join(KINDS)}")
+
+
+def _paths(values: pa.ChunkedArray, base: Path) -> list[str | None]:
+    folder = str(base)
+    return [os.path.join(folder, path) if path else None for path in values.to_pylist()]  # noqa: PTH118 (10 x Path)
+
+
+def _wrong_type(kind: pa.DataType, column: str, expected: str) -> DataError:
+    return DataError(f"the column {column!r} holds {kind}; expected {expected}. Name another column")
+
+
+def _is_string(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
+
+
+def _is_encoded(kind: pa.DataType) -> bool:
+    return _is_bytes(kind) or (pa.types.is_struct(kind) and {"bytes", "path"} <= {field.name for field in kind})
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
+
+
+def _is_number_list(kind: pa.DataType) -> bool:
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return bool(is_list and _is_number(kind.value_type))

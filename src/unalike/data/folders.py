@@ -1,0 +1,105 @@
+"""A folder of pictures: which files are pictures, and what the sub-folders say."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from unalike.data.images import PICTURE_SUFFIXES
+from unalike.errors import DataError
+
+_SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True)
+class PictureFolder:
+    """What a folder holds.
+
+    paths: the pictures; ids: their paths inside the folder, with slashes; labels: the first sub-folder of each, None
+    at the top, or None altogether where there are no sub-folders; splits: row numbers, if the top folders are called
+    ``train`` and ``test`` or the like; others: how many files are no pictures.
+    """
+
+    paths: list[str]
+    ids: list[str]
+    labels: list[str | None] | None
+    splits: dict[str, np.ndarray]
+    others: int
+
+
+def list_pictures(folder: Path) -> PictureFolder:
+    """Find the pictures in a folder and its sub-folders, in the order of their names. Hidden files are passed over.
+
+    Raises:
+        DataError: there are none, or a sub-folder cannot be opened.
+    """
+    inside: list[str] = []
+    others: Counter[str] = Counter()
+    for relative in _walk(folder):
+        suffix = os.path.splitext(relative)[1].lower()  # noqa: PTH122 (20,000 of them)
+        if suffix in PICTURE_SUFFIXES:
+            inside.append(relative)
+        else:
+            others[suffix or "no ending"] += 1
+    if not inside:
+        found = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5)) or "it is empty"
+        raise DataError(
+            f"there are no pictures in {folder} ({found}). Pictures end in {', '.join(sorted(PICTURE_SUFFIXES))};"
+            " of a table, give the file itself"
+        )
+    inside.sort()
+    parts = [PurePosixPath(relative).parts[:-1] for relative in inside]
+    tops = {part[0] if part else "" for part in parts}
+    splits: dict[str, np.ndarray] = {}
+    if (
+        "train" in {_SPLITS.get(top.lower()) for top in tops}
+        and len(tops) > 1
+        and all(t.lower() in _SPLITS for t in tops)
+    ):
+        names = [_SPLITS[part[0].lower()] for part in parts]
+        splits = {split: np.flatnonzero(np.array(names) == split) for split in dict.fromkeys(names)}
+        parts = [part[1:] for part in parts]
+    labels = [part[0] if part else None for part in parts]
+    return PictureFolder(
+        paths=[os.path.join(folder, relative) for relative in inside],  # noqa: PTH118
+        ids=[os.fsencode(relative).decode("utf-8", "backslashreplace") for relative in inside],
+        labels=labels if any(label is not None for label in labels) else None,
+        splits=splits,
+        others=others.total(),
+    )
+
+
+def _walk(folder: Path) -> Iterator[str]:
+    """Files below a folder, relative to it, with slashes. Links to folders are followed, each folder once."""
+    seen: set[tuple[int, int]] = set()
+    waiting = [""]
+    while waiting:
+        prefix = waiting.pop()
+        try:
+            with os.scandir(folder / prefix) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if not entry.is_dir():
+                        yield prefix + entry.name
+                        continue
+                    status = entry.stat()
+                    if (status.st_dev, status.st_ino) not in seen:
+                        seen.add((status.st_dev, status.st_ino))
+                        waiting.append(f"{prefix}{entry.name}/")
+        except OSError as error:
+            raise DataError(f"the folder {folder / prefix} cannot be read: {error.strerror}") from error

@@ -1,0 +1,383 @@
+"""From whatever a user has to a collection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from unalike.data import casting, folders, tables
+from unalike.data.collection import TOLERANCE, Collection, skip_unreadable
+from unalike.data.columns import ArrayColumn, Column, ImageColumn, LabelColumn, TextColumn
+from unalike.data.images import MAX_PIXELS, PICTURE_SUFFIXES, Failure, iter_decoded, iter_headers
+from unalike.errors import DataError
+
+Values = str | Sequence[Any] | np.ndarray
+
+ACCEPTED = (
+    "a folder of pictures, a picture, a .csv, .tsv, .parquet, .jsonl, .npy or .npz file, or the folder of a saved"
+    " Hugging Face dataset; in Python also a list of pictures, paths or strings, an array, a mapping of roles to such"
+    " lists, or a data frame"
+)
+
+
+def open_collection(
+    source: Any,
+    *,
+    roles: Mapping[str, str] | None = None,
+    label: Values | None = None,
+    group: Values | None = None,
+    id: Values | None = None,
+    name: str | None = None,
+    tolerance: float = TOLERANCE,
+    base: str | Path | None = None,
+    encoding: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    at_least: int = 1,
+) -> Collection:
+    """Make a collection out of files or out of things in memory.
+
+    - A folder: every picture below it, by the path inside the folder; the first sub-folder is the label. Top folders
+      called ``train`` and ``test`` (``val``, ``validation``, ``dev``) are splits.
+    - A table (CSV, TSV, Parquet, JSON lines, also compressed; pandas or pyarrow in memory; a Hugging Face dataset on
+      disk): ``roles`` say which column is what. A cell that is empty or NaN is missing; a row without any entry is
+      left out and counted.
+    - NumPy: ``.npy``, or ``.npz`` with one array beside ``label`` or ``y``. Float ``(N, F)`` is the role ``array``,
+      uint8 ``(N, H, W)`` or ``(N, H, W, 3)`` are pictures. Pickled objects are refused.
+    - In memory: a list of paths, PIL pictures or uint8 arrays is ``image``, a list of strings is ``text`` (unless all
+      of them end like picture files), an array as above, a mapping of roles to any of these.
+
+    The headers of all pictures are read, so that what is no picture, too large or out of reach shows now; damage
+    behind a header shows when the pictures are decoded (`verify_pictures`, or `iter_decoded` while they are packed).
+
+    Args:
+        source: as above; a collection is returned as it is.
+        roles: role to column name, such as ``{"image": "path", "text": "caption", "text:de": "titel"}``. Several
+            columns of numbers make one ``array``, with commas between their names.
+        label: column name, or one value a row: the role ``label``.
+        group: column name, or one value a row: rows of one group are never split.
+        id: column name, or one string a row.
+        name: what reports call the collection; by default the name of the file or folder.
+        tolerance: largest share of items that may be unreadable; they are skipped and listed in ``skipped``.
+        base: folder at which relative paths of pictures start; by default that of the table.
+        encoding: of CSV, TSV and JSON lines without a byte order mark, if not UTF-8.
+        max_pixels: largest picture that is decoded.
+        at_least: fewest rows. One can be turned into a vector; to learn what is unlike takes two.
+
+    Raises:
+        DataError: the source is of no known kind, a column is missing or of the wrong type, ids repeat, more than
+            ``tolerance`` is unreadable, or fewer than ``at_least`` rows are left.
+        MissingExtra: a saved Hugging Face dataset, and the package `datasets` is not installed.
+
+    Example:
+        >>> notes = open_collection(["milk", "bread", ""], name="notes")
+        >>> len(notes), notes.roles(), notes.notes
+        (2, ['text'], ('1 of 3 rows has no entry and is left out',))
+    """
+    if isinstance(source, Collection):
+        return source
+    if label is not None and "label" in (roles or {}):
+        raise DataError("the label is given twice, as label= and among the roles; give it once")
+    how = _How(dict(roles or {}), {"label": label, "group": group, "id": id}, name, base, encoding, max_pixels)
+    table = tables.memory_table(source)
+    if table is not None:
+        opened = _from_table(table, how, name or "table", Path(base or "."))
+    elif isinstance(source, str | Path):
+        opened = _from_path(Path(source), how)
+    else:
+        opened = _from_memory(source, how)
+    opened = _complete(opened, tolerance)
+    if len(opened) < at_least:
+        raise DataError(
+            f"{opened.name} has {len(opened)} row{'s' * (len(opened) != 1)}; at least {at_least} are needed."
+            + "".join(f" {note[:1].upper()}{note[1:]}." for note in opened.notes)
+        )
+    return opened
+
+
+@dataclass(frozen=True)
+class _How:
+    """What the caller of `open_collection` asked for."""
+
+    roles: dict[str, str]
+    named: dict[str, Values | None]
+    name: str | None
+    base: str | Path | None
+    encoding: str | None
+    max_pixels: int
+
+    def columns_named(self) -> dict[str, str]:
+        """Those of label, group and id that are the name of a column, and not values."""
+        return {what: value for what, value in self.named.items() if isinstance(value, str)}
+
+
+def verify_pictures(collection: Collection, *, tolerance: float = TOLERANCE, workers: int = 2) -> Collection:
+    """Decode every picture once and skip those that fail, as `skip_unreadable` allows.
+
+    Packing pictures for an encoder finds the same failures on its own way; this is for whoever does not pack.
+    """
+    failures: dict[int, Failure] = {}
+    for role in collection.roles("image"):
+        column = collection[role]
+        assert isinstance(column, ImageColumn)
+        for row, outcome in iter_decoded(column, then=lambda picture: None, workers=workers):
+            if isinstance(outcome, Failure):
+                failures.setdefault(row, outcome)
+    return skip_unreadable(collection, failures, tolerance=tolerance)
+
+
+def _from_path(path: Path, how: _How) -> Collection:
+    try:
+        path = path.expanduser()
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except (OSError, RuntimeError, ValueError) as error:  # a name too long, a home that is not there, a NUL
+        raise DataError(f"{str(path)[:80]!r} is no path that can be opened: {error}. Accepted: {ACCEPTED}") from error
+    name = how.name or path.resolve().name
+    if is_folder and tables.is_saved_dataset(path):
+        saved, splits = tables.open_saved_dataset(path)
+        return _from_table(saved, how, name, Path(how.base or path), splits)
+    if is_folder:
+        return _from_folder(path, how, name)
+    if not is_file:
+        state = f"a link to {path.readlink()}, which is not there" if path.is_symlink() else "no file and no folder"
+        raise DataError(f"{path} is {state}, nor is it a data set (unalike data lists those). Accepted: {ACCEPTED}")
+    name = how.name or name.split(".")[0] or name
+    ending = path.suffix.lower()
+    if ending in PICTURE_SUFFIXES:
+        return _assemble({"image": ImageColumn([str(path)], max_pixels=how.max_pixels)}, how, name, ids=[path.name])
+    if ending in (".npy", ".npz"):
+        return _from_arrays(_load_numpy(path), how, name)
+    table = tables.open_table(path, how.encoding)
+    if table is None:
+        raise DataError(f"{path}: the ending {ending!r} says nothing about what the file holds. Accepted: {ACCEPTED}")
+    return _from_table(table, how, name, Path(how.base or path.parent))
+
+
+def _from_folder(folder: Path, how: _How, name: str) -> Collection:
+    asked = how.roles | how.columns_named()
+    if asked:
+        raise DataError(
+            f"{folder} is a folder of pictures, which has no columns; asked for were"
+            f" {', '.join(f'{what}={column}' for what, column in asked.items())}. Its labels are the names of its"
+            " sub-folders; captions and the like stand in a table that names the pictures: give that table"
+        )
+    found = folders.list_pictures(folder)
+    columns: dict[str, Column] = {"image": ImageColumn(found.paths, max_pixels=how.max_pixels)}
+    if found.labels is not None and how.named["label"] is None:
+        columns["label"] = LabelColumn.from_values(found.labels)
+    notes = []
+    if found.others:
+        notes.append(f"{_count(found.others, 'file is no picture and is', 'files are no pictures and are')} ignored")
+    return _assemble(columns, how, name, ids=found.ids, splits=found.splits, notes=notes)
+
+
+def _from_table(
+    table: tables.Table, how: _How, name: str, base: Path, splits: Mapping[str, np.ndarray] | None = None
+) -> Collection:
+    named, roles, notes = how.columns_named(), dict(how.roles), []
+    classes = getattr(table, "classes", {})
+    if len(classes) == 1 and how.named["label"] is None and "label" not in roles:
+        named["label"] = next(iter(classes))
+    if not roles:
+        roles = casting.default_roles(table, name, named.values())
+        notes.append(" and ".join(f"the column {column} is taken as {role}" for role, column in roles.items()))
+    if "label" in named:
+        roles["label"] = named.pop("label")
+    parts = {role: casting.columns_of_role(table, role, column, name) for role, column in roles.items()}
+    uses: dict[str, tables.Use] = {}
+    for role, wanted in parts.items():
+        for column in wanted:
+            uses.setdefault(column, casting.use_of(role))
+    for column in named.values():
+        casting.require_column(table, column, name)
+        uses.setdefault(column, "anything")
+    data = table.read(uses)
+    columns = {}
+    for role, wanted in parts.items():
+        columns[role] = casting.column_from_table(role, data.select(wanted), base, how.max_pixels, classes)
+
+    def look_up(column: str) -> list[Any]:
+        return casting.as_values(data[column], column)
+
+    return _assemble(columns, how, name, splits=splits, notes=notes, look_up=look_up)
+
+
+def _from_arrays(arrays: Mapping[str, np.ndarray], how: _How, name: str) -> Collection:
+    """Named arrays: one of them is the data, another may be the label."""
+
+    def look_up(key: str) -> np.ndarray:
+        if key not in arrays:
+            raise DataError(f"{name} has no array {key!r}; it has {', '.join(arrays)}")
+        return arrays[key]
+
+    named, roles = how.columns_named(), dict(how.roles)
+    if not roles:
+        labels = [key for key in ("label", "labels", "y") if key in arrays and key not in named.values()]
+        if labels and how.named["label"] is None:
+            named["label"] = labels[0]
+        rest = [key for key in arrays if key not in named.values()]
+        if len(rest) != 1:
+            raise DataError(
+                f"{name} holds the arrays {', '.join(arrays)}. Say which of them is the data: --array NAME, in Python"
+                " roles={'array': NAME}"
+            )
+        roles = {_kind_of_array(arrays[rest[0]]): rest[0]}
+    if "label" in named:
+        roles["label"] = named["label"]
+    columns = {role: casting.column_of(role.split(":")[0], look_up(key), how.max_pixels) for role, key in roles.items()}
+    return _assemble(columns, how, name, look_up=look_up)
+
+
+def _from_memory(source: Any, how: _How) -> Collection:
+    name = how.name or "data"
+    if how.roles:
+        raise DataError(
+            f"roles name the columns of a table; a {type(source).__name__} has none. Give a mapping of roles to values"
+        )
+    if isinstance(source, Mapping):
+        columns = {
+            role: casting.column_of(role.split(":")[0], _based(values, how.base), how.max_pixels)
+            for role, values in source.items()
+        }
+        return _assemble(columns, how, name)
+    if isinstance(source, Image.Image):
+        source = [source]
+    if not isinstance(source, np.ndarray) and hasattr(source, "__array__"):
+        source = np.asarray(source)
+    if isinstance(source, np.ndarray) and source.dtype.kind not in "OUS":
+        kind = _kind_of_array(source)
+        return _assemble({kind: casting.column_of(kind, source, how.max_pixels)}, how, name)
+    if not isinstance(source, Iterable):
+        raise DataError(f"a {type(source).__name__} is nothing that can be opened. Accepted: {ACCEPTED}")
+    items = list(source)
+    kind = _kind_of_items(items)
+    column = casting.column_of(kind, _based(items, how.base), how.max_pixels)
+    paths = [str(item) for item in items if isinstance(item, str | Path)]
+    ids = paths if kind == "image" and len(set(paths)) == len(items) else None
+    return _assemble({kind: column}, how, name, ids=ids)
+
+
+def _assemble(
+    columns: Mapping[str, Column],
+    how: _How,
+    name: str,
+    *,
+    ids: Sequence[str] | None = None,
+    splits: Mapping[str, np.ndarray] | None = None,
+    notes: Sequence[str] = (),
+    look_up: Callable[[str], Sequence[Any] | np.ndarray] | None = None,
+) -> Collection:
+    """A collection of columns and of what was given for label, group and id, by name or by value."""
+
+    def values(what: str) -> Sequence[Any] | None:
+        given = how.named[what]
+        if isinstance(given, str):
+            if look_up is None:
+                raise DataError(f"{what}={given!r} names a column, and {name} has none; give one value a row")
+            given = look_up(given)
+        return given.tolist() if isinstance(given, np.ndarray) else given
+
+    columns = dict(columns)
+    labels, groups, chosen = (None if "label" in columns else values("label")), values("group"), values("id")
+    if labels is not None:
+        columns["label"] = LabelColumn.from_values(labels)
+    return Collection(
+        columns,
+        name=name,
+        ids=ids if chosen is None else casting.as_ids(chosen, f"the id of {name}"),
+        splits=splits,
+        groups=None if groups is None else casting.as_groups(groups),
+        notes=notes,
+    )
+
+
+def _complete(collection: Collection, tolerance: float) -> Collection:
+    """Leave out rows without entries, skip what cannot be read, and note what a user should know."""
+    notes = list(collection.notes)
+    entries = [column for role, column in collection.columns.items() if column.kind != "label"]
+    if not entries:
+        raise DataError(f"{collection.name} has labels and nothing that they label; name a column of pictures or texts")
+    failures: dict[int, Failure] = {}
+    animated = 0
+    empty = np.ones(len(collection), bool)
+    for column in entries:
+        empty &= ~column.present
+        if isinstance(column, ArrayColumn):
+            empty[:] = False
+            broken = np.flatnonzero(~column.present)
+            failures |= {int(row): Failure("a number is missing or not finite") for row in broken}
+        elif isinstance(column, ImageColumn):
+            for row, header in iter_headers(column):
+                if isinstance(header, Failure):
+                    failures.setdefault(row, header)
+                elif header is not None:
+                    animated += header.animated
+    if animated:
+        notes.append(f"{_count(animated, 'picture has', 'pictures have')} several frames; the first is used")
+    collection = skip_unreadable(collection.replace(notes=notes), failures, tolerance=tolerance)
+    empty = np.delete(empty, sorted(failures))
+    if empty.any():
+        left = f"{int(empty.sum())} of {len(empty)} rows {'has' if empty.sum() == 1 else 'have'} no entry and"
+        left += " is left out" if empty.sum() == 1 else " are left out"
+        collection = collection.select(~empty)
+        collection = collection.replace(notes=(*collection.notes, left))
+    label = collection.label
+    if label is not None:
+        used = np.unique(label.codes[label.present])
+        if len(used) < 2:
+            only = f"all labels are {label.names[used[0]]!r}" if len(used) else "all labels are missing"
+            collection = collection.replace(
+                notes=(*collection.notes, f"{only}: no score that needs classes is defined")
+            )
+    return collection
+
+
+def _load_numpy(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a ``.npy`` file, mapped, or of a ``.npz`` file, read; nothing is unpickled."""
+    try:
+        if path.suffix.lower() == ".npy":
+            return {"array": np.load(path, mmap_mode="r", allow_pickle=False)}
+        with np.load(path, allow_pickle=False) as file:
+            return {key: file[key] for key in file}
+    except Exception as error:  # ValueError, EOFError, zipfile's and zlib's errors: whatever a damaged file leads to
+        raise DataError(
+            f"{path} cannot be read as NumPy arrays: {error}. Arrays of objects are pickles, which are refused"
+        ) from error
+
+
+def _kind_of_array(array: np.ndarray) -> str:
+    pictures = array.dtype == np.uint8 and (array.ndim == 3 or (array.ndim == 4 and array.shape[3] in (1, 3, 4)))
+    return "image" if pictures else "array"
+
+
+def _kind_of_items(items: Sequence[Any]) -> str:
+    """The kind of column that a list of things makes."""
+    there = [item for item in items if item is not None]
+    if all(isinstance(item, str) for item in there):
+        paths = bool(there) and all(Path(item).suffix.lower() in PICTURE_SUFFIXES for item in there)
+        return "image" if paths else "text"
+    if all(isinstance(item, str | Path | bytes | Image.Image) or _is_picture(item) for item in there):
+        return "image"
+    if all(isinstance(item, list | tuple | np.ndarray) for item in there):
+        return "array"
+    types = sorted({type(item).__name__ for item in there})
+    raise DataError(f"a list of {', '.join(types)} is of no known kind. Accepted: {ACCEPTED}")
+
+
+def _is_picture(item: Any) -> bool:
+    return isinstance(item, np.ndarray) and item.dtype == np.uint8 and item.ndim in (2, 3)
+
+
+def _based(values: Any, base: str | Path | None) -> Any:
+    """Relative paths put behind ``base``; anything else as it is."""
+    if base is None or isinstance(values, np.ndarray | Column):
+        return values
+    return [Path(base) / value if isinstance(value, Path) else value for value in values]
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
