@@ -2,6 +2,9 @@ from .base import Encoded as Encoded
 from .base import Encoder as Encoder
 from .base import Prepared as Prepared
 from .base import Tokens as Tokens
+from .build import build_encoder as build_encoder
+from .build import default_encoder as default_encoder
+from .build import restore_encoder as restore_encoder
 from .convnet import ConvNet as ConvNet
 from .ema import EMATeacher as EMATeacher
 from .heads import LogitBias as LogitBias
@@ -10,10 +13,16 @@ from .heads import Prototypes as Prototypes
 from .heads import linear as linear
 from .heads import predictor as predictor
 from .heads import projector as projector
+from .hugging_face import SentenceTransformersEncoder as SentenceTransformersEncoder
+from .hugging_face import TransformersEncoder as TransformersEncoder
 from .image import ImageEncoder as ImageEncoder
+from .mlp import MLP as MLP
 from .ngrams import NgramEncoder as NgramEncoder
 from .packed import PackedArrays as PackedArrays
 from .packed import PackedImages as PackedImages
 from .packed import PackedTokens as PackedTokens
 from .seeding import seeded as seeded
 from .text import TextEncoder as TextEncoder
+from .text_transformer import TextTransformer as TextTransformer
+from .timm_models import TimmEncoder as TimmEncoder
+from .vit import VisionTransformer as VisionTransformer

@@ -32,9 +32,6 @@ class Encoded:
 class Prepared(Protocol):
     """A column made ready for an encoder once, so that a training step only slices."""
 
-    present: np.ndarray
-    """Bool ``(N,)``: which rows have an entry; the others are taken as zeros."""
-
     def __len__(self) -> int: ...
 
     def take(self, indices: np.ndarray | Sequence[int]) -> Any:
@@ -49,6 +46,7 @@ class Encoder(nn.Module, ABC):
 
     kind: str
     width: int
+    frozen: bool = False
 
     @abstractmethod
     def prepare(self, column: Column, *, cache: Path | None = None) -> Prepared:
@@ -74,6 +72,14 @@ class Encoder(nn.Module, ABC):
     def restore(cls, settings: Mapping[str, Any], assets: Mapping[str, bytes]) -> Self:
         """An encoder of the shape that `config` told, with weights yet to be loaded."""
         return cls(**settings)
+
+    def freeze(self) -> Self:
+        """Keep the weights, and the statistics of batch normalisation, as they are from now on."""
+        self.frozen = True
+        return self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Self:
+        return super().train(mode and not self.frozen)
 
     def describe(self) -> str:
         """One line for people: what it is and how large."""

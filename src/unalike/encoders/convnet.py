@@ -28,7 +28,7 @@ class ConvNet(ImageEncoder):
         widths: channels of each stage; the last is the length of the vectors.
         depths: residual blocks of each stage, after its strided convolution.
         fit: how pictures that are not square become so, ``"crop"`` or ``"pad"``.
-        seed: of the initial weights.
+        seed: of the initial weights; None draws from torch's current random state.
 
     Raises:
         SettingsError: widths and depths differ in number, or the pictures are too small for so many stages.
@@ -49,7 +49,7 @@ class ConvNet(ImageEncoder):
         widths: Sequence[int] = (32, 64, 128, 256),
         depths: Sequence[int] = (0, 0, 0, 1),
         fit: Fit = "crop",
-        seed: int = 0,
+        seed: int | None = 0,
     ) -> None:
         if len(widths) != len(depths) or not widths:
             raise SettingsError(

@@ -19,7 +19,7 @@ def projector(
     layers: int = 2,
     batch_norm: bool = True,
     last_batch_norm: bool = False,
-    seed: int = 0,
+    seed: int | None = None,
 ) -> nn.Sequential:
     """The head whose output a loss compares, thrown away afterwards (Chen et al. 2020, arXiv:2002.05709).
 
@@ -30,7 +30,7 @@ def projector(
         layers: number of linear layers; 1 is a linear map without ``hidden``.
         batch_norm: normalise each hidden layer over the batch before its ReLU.
         last_batch_norm: normalise the output too, without scale and shift, as SimSiam does.
-        seed: of the initial weights.
+        seed: of the initial weights; None draws from torch's current random state.
 
     Raises:
         ValueError: there are no layers.
@@ -57,14 +57,14 @@ def projector(
     return nn.Sequential(*modules)
 
 
-def predictor(width: int, hidden: int, *, batch_norm: bool = True, seed: int = 0) -> nn.Sequential:
+def predictor(width: int, hidden: int, *, batch_norm: bool = True, seed: int | None = None) -> nn.Sequential:
     """The head that guesses the other view's projection (Grill et al. 2020, arXiv:2006.07733).
 
     Args:
         width: length of the projection, in and out.
         hidden: length of the hidden layer.
         batch_norm: normalise the hidden layer over the batch.
-        seed: of the initial weights.
+        seed: of the initial weights; None draws from torch's current random state.
 
     Example:
         >>> import torch
@@ -75,14 +75,14 @@ def predictor(width: int, hidden: int, *, batch_norm: bool = True, seed: int = 0
     return projector(width, hidden, width, batch_norm=batch_norm, seed=seed)
 
 
-def linear(width: int, out: int, *, bias: bool = False, seed: int = 0) -> nn.Linear:
+def linear(width: int, out: int, *, bias: bool = False, seed: int | None = None) -> nn.Linear:
     """A linear map into a shared space, as each tower of CLIP ends (Radford et al. 2021, arXiv:2103.00020).
 
     Args:
         width: length of the encoder's vectors.
         out: length of the shared space.
         bias: add a learned constant.
-        seed: of the initial weights.
+        seed: of the initial weights; None draws from torch's current random state.
 
     Example:
         >>> from unalike.encoders import linear
@@ -147,7 +147,7 @@ class Prototypes(nn.Module):
     Args:
         count: number of prototypes.
         width: length of the vectors.
-        seed: of the initial prototypes.
+        seed: of the initial prototypes; None draws from torch's current random state.
 
     Example:
         >>> import torch
@@ -157,7 +157,7 @@ class Prototypes(nn.Module):
         (torch.Size([8, 30]), True)
     """
 
-    def __init__(self, count: int, width: int, *, seed: int = 0) -> None:
+    def __init__(self, count: int, width: int, *, seed: int | None = None) -> None:
         super().__init__()
         with seeded(seed):
             self.weight = nn.Parameter(nn.functional.normalize(torch.randn(count, width), dim=1))

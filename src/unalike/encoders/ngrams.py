@@ -32,7 +32,7 @@ class NgramEncoder(TextEncoder):
         characters: how much of a text is read.
         lowercase: read capitals as small letters. Compatibility forms are always folded (NFKC).
         tokens: return the vectors of the n-grams as tokens too.
-        seed: of the initial weights.
+        seed: of the initial weights; None draws from torch's current random state.
 
     Raises:
         SettingsError: a length or number is below one.
@@ -57,7 +57,7 @@ class NgramEncoder(TextEncoder):
         characters: int = 256,
         lowercase: bool = True,
         tokens: bool = False,
-        seed: int = 0,
+        seed: int | None = 0,
     ) -> None:
         super().__init__()
         self._settings = {

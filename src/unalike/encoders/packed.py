@@ -20,7 +20,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from unalike.data import Column, Failure, ImageColumn, iter_decoded
+from unalike.data import ArrayColumn, Failure, ImageColumn, iter_decoded
 from unalike.views import Tokens
 
 Fit = Literal["crop", "pad"]
@@ -241,15 +241,10 @@ class PackedArrays:
         self.present = present
 
     @classmethod
-    def from_column(cls, column: Column) -> PackedArrays:
-        """The rows of an array column; all must have one length."""
+    def from_column(cls, column: ArrayColumn) -> PackedArrays:
+        """The rows of an array column; nothing is copied unless some are missing."""
         present = column.present
-        rows = np.flatnonzero(present)
-        features = len(column[int(rows[0])]) if len(rows) else 0
-        values = np.zeros((len(column), features), np.float32)
-        for i in rows.tolist():
-            values[i] = column[i]
-        return cls(values, present)
+        return cls(column.values if present.all() else np.where(present[:, None], column.values, 0), present)
 
     def __len__(self) -> int:
         return len(self.values)

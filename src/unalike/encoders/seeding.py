@@ -9,11 +9,11 @@ import torch
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int | None) -> Iterator[None]:
     """Modules built inside have the weights of ``seed``; the caller's random state is as before afterwards.
 
     Args:
-        seed: any integer that `torch.manual_seed` takes.
+        seed: any integer that `torch.manual_seed` takes; None goes on with the current random state.
 
     Example:
         >>> import torch
@@ -25,6 +25,9 @@ def seeded(seed: int) -> Iterator[None]:
         >>> torch.equal(first, second)
         True
     """
+    if seed is None:
+        yield
+        return
     # Initialisers of torch.nn draw on the CPU, so other devices' generators need no saving.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)

@@ -1,0 +1,168 @@
+"""From a short name to an encoder, and from a run's record back to the same one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from unalike.data import Column
+from unalike.errors import RunError, SettingsError
+
+from .base import Encoder
+from .convnet import ConvNet
+from .hugging_face import SentenceTransformersEncoder, TransformersEncoder
+from .mlp import MLP
+from .ngrams import NgramEncoder
+from .seeding import seeded
+from .text_transformer import TextTransformer, train_bpe
+from .timm_models import TimmEncoder
+from .vit import VisionTransformer
+
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "image": ("conv", "vit", "timm:NAME", "timm:NAME@WEIGHTS"),
+    "text": ("ngram", "transformer", "hf:FOLDER", "st:FOLDER"),
+    "array": ("mlp",),
+}
+"""The encoders that can be named, by kind of column."""
+
+_CLASSES: Mapping[str, type[Encoder]] = {
+    "conv": ConvNet,
+    "vit": VisionTransformer,
+    "timm": TimmEncoder,
+    "ngram": NgramEncoder,
+    "transformer": TextTransformer,
+    "hf": TransformersEncoder,
+    "st": SentenceTransformersEncoder,
+    "mlp": MLP,
+}
+
+
+def build_encoder(
+    spec: str | None,
+    columns: Column | Sequence[Column],
+    *,
+    size: int = 64,
+    width: int | None = None,
+    seed: int | None = 0,
+    **options: Any,
+) -> Encoder:
+    """An encoder for columns of one kind.
+
+    Args:
+        spec: its name, one of `CHOICES`; None takes `default_encoder`.
+        columns: what it will be trained on: tokenizers are trained and features standardised on these.
+        size: side of the pictures, in pixels.
+        width: length of the vectors, for the encoders that leave it open; their own default without it.
+        seed: of the initial weights.
+        **options: further settings of the encoder's class, and of `train_bpe` for a transformer.
+
+    Raises:
+        SettingsError: the name is unknown for this kind, or a setting is.
+        MissingExtra: the encoder needs a package that is not installed.
+
+    Example:
+        >>> from unalike.data import TextColumn
+        >>> from unalike.encoders import build_encoder
+        >>> build_encoder("ngram", TextColumn(["red", "blue"]), width=32, buckets=100).width
+        32
+    """
+    given = [columns] if isinstance(columns, Column) else list(columns)
+    kinds = {column.kind for column in given}
+    if len(kinds) != 1:
+        raise SettingsError(f"an encoder reads columns of one kind; given: {', '.join(sorted(kinds)) or 'none'}")
+    (kind,) = kinds
+    spec = default_encoder(given) if spec is None else spec
+    name, _, rest = spec.partition(":")
+    known = {choice.partition(":")[0]: ":" in choice for choice in CHOICES.get(kind, ())}
+    if name not in known or known[name] != bool(rest):
+        choices = ", ".join(CHOICES.get(kind, ())) or "none yet"
+        raise SettingsError(f"no encoder {spec!r} reads the kind {kind!r}; choose one of: {choices}")
+    if width is not None:
+        options |= {"widths": (*_CONV_WIDTHS, width)} if name == "conv" else {"width": width}
+    settings = _settings_of(name)
+    if unknown := sorted(set(options) - settings):
+        raise SettingsError(
+            f"encoder {spec!r} has no setting {', '.join(unknown)}; it has: {', '.join(sorted(settings))}"
+        )
+    match name:
+        case "conv":
+            return ConvNet(size=size, seed=seed, **options)
+        case "vit":
+            return VisionTransformer(size=size, seed=seed, **options)
+        case "timm":
+            model, _, weights = rest.partition("@")
+            return TimmEncoder(model, weights=weights or None, size=size, seed=seed, **options)
+        case "ngram":
+            return NgramEncoder(seed=seed, **options)
+        case "transformer":
+            return TextTransformer.from_texts(_texts(given), seed=seed, **options)
+        case "hf":
+            return TransformersEncoder(rest, **options)
+        case "st":
+            return SentenceTransformersEncoder(rest, **options)
+        case _:
+            return MLP.from_columns(given, seed=seed, **options)
+
+
+def default_encoder(columns: Sequence[Column]) -> str:
+    """The name of the encoder that suits columns of one kind: for texts it depends on how long they are.
+
+    Example:
+        >>> from unalike.data import TextColumn
+        >>> from unalike.encoders import default_encoder
+        >>> default_encoder([TextColumn(["red bicycle"])])
+        'ngram'
+    """
+    kind = columns[0].kind
+    if kind not in CHOICES:
+        raise SettingsError(f"no encoder reads the kind {kind!r}; there are encoders for: {', '.join(CHOICES)}")
+    if kind != "text":
+        return CHOICES[kind][0]
+    lengths = [len(text) for column in columns for text in _sample(column)]
+    return "ngram" if not lengths or np.median(lengths) <= 100 else "transformer"
+
+
+def restore_encoder(config: Mapping[str, Any], assets: Mapping[str, bytes]) -> Encoder:
+    """An encoder of the shape that `Encoder.config` and `Encoder.assets` told; its weights are yet to be loaded.
+
+    Raises:
+        RunError: the record names no known encoder, or does not fit it.
+
+    Example:
+        >>> from unalike.encoders import ConvNet, restore_encoder
+        >>> encoder = ConvNet(size=32, widths=(8, 16), depths=(0, 0))
+        >>> restored = restore_encoder(encoder.config(), encoder.assets())
+        >>> _ = restored.load_state_dict(encoder.state_dict())
+    """
+    settings = dict(config)
+    name = settings.pop("name", None)
+    if name not in _CLASSES:
+        raise RunError(f"the run names an encoder {name!r}; this version knows: {', '.join(_CLASSES)}")
+    try:
+        with seeded(0):
+            return _CLASSES[name].restore(settings, assets)
+    except (TypeError, KeyError, ValueError, SettingsError) as error:
+        raise RunError(f"the record of the encoder {name!r} does not fit this version: {error}") from error
+
+
+_CONV_WIDTHS = (32, 64, 128)
+
+
+def _settings_of(name: str) -> set[str]:
+    """What may be set of an encoder, but for what `build_encoder` sets itself."""
+    functions: list[Callable] = [_CLASSES[name], *([train_bpe] if name == "transformer" else [])]
+    found = (p for function in functions for p in inspect.signature(function).parameters.values())
+    return {p.name for p in found if p.kind is p.KEYWORD_ONLY} - {"size", "seed", "weights", "mean", "std"}
+
+
+def _texts(columns: Sequence[Column]) -> Iterator[str]:
+    return (text for column in columns for i in range(len(column)) if (text := column[i]) is not None)
+
+
+def _sample(column: Column, count: int = 500) -> Iterator[str]:
+    """Texts from all over a column."""
+    rows = np.unique(np.linspace(0, len(column) - 1, min(count, len(column))).astype(int))
+    return (text for i in rows.tolist() if (text := column[i]) is not None)

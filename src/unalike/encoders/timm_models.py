@@ -1,0 +1,103 @@
+"""Any encoder of timm, from scratch or with weights from a local file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from torch import Tensor
+
+from unalike.errors import MissingExtra, SettingsError
+
+from .base import Encoded
+from .image import IMAGENET_MEAN, IMAGENET_STD, ImageEncoder
+from .packed import Fit
+from .seeding import seeded
+
+
+class TimmEncoder(ImageEncoder):
+    """A model of timm without its classifier. Nothing is ever downloaded.
+
+    Args:
+        name: timm's name of the model, such as ``"resnet18"``; timm.list_models() lists them.
+        weights: a local file of weights as timm writes or publishes them; random weights without it.
+        size: side of the pictures, in pixels; the model's own without it.
+        frozen: keep the weights, and the statistics of batch normalisation, as they are.
+        fit: how pictures that are not square become so, ``"crop"`` or ``"pad"``.
+        seed: of the initial weights; None draws from torch's current random state.
+
+    Raises:
+        MissingExtra: timm is not installed.
+        SettingsError: timm has no such model, or the file is missing or does not suit it.
+
+    Example:
+        >>> import torch
+        >>> from unalike.encoders import TimmEncoder
+        >>> encoder = TimmEncoder("resnet10t", size=32)
+        >>> encoder(encoder.plain(torch.zeros(2, 3, 32, 32, dtype=torch.uint8))).vector.shape
+        torch.Size([2, 512])
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        weights: str | Path | None = None,
+        size: int | None = None,
+        frozen: bool = False,
+        fit: Fit = "crop",
+        seed: int | None = 0,
+    ) -> None:
+        try:
+            import timm
+        except ImportError as error:
+            raise MissingExtra("timm", "image") from error
+        base = name.split(".")[0]
+        if ":" in name or "/" in name or not timm.is_model(base):
+            near = timm.list_models(f"*{base[:6]}*")[:8] or timm.list_models("resnet*")[:8]
+            raise SettingsError(f"timm has no model {name!r}; it has, among others: {', '.join(near)}")
+        if weights is not None and not Path(weights).is_file():
+            raise SettingsError(f"the weights {weights} are no file; give one that lies on this machine")
+        own = timm.get_pretrained_cfg(base)
+        options: dict[str, Any] = {}
+        if size is not None and own is not None and own.fixed_input_size:
+            options["img_size"] = size
+        if weights is not None:
+            # timm's own way to a local file: it fits positions to the size and drops the classifier.
+            options |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights)}}
+        with seeded(seed):
+            try:
+                model: Any = timm.create_model(name, **{"pretrained": False, "num_classes": 0} | options)
+            except (RuntimeError, ValueError, TypeError, OSError, AssertionError) as error:
+                raise SettingsError(f"timm could not make {name} of size={size}, weights={weights}: {error}") from error
+        super().__init__(
+            size=size or model.pretrained_cfg["input_size"][-1],
+            width=getattr(model, "head_hidden_size", None) or model.num_features,
+            fit=fit,
+            mean=model.pretrained_cfg.get("mean", IMAGENET_MEAN),
+            std=model.pretrained_cfg.get("std", IMAGENET_STD),
+        )
+        self.name = name
+        self.model: Any = model
+        if frozen:
+            self.freeze()
+
+    def forward(self, inputs: Tensor) -> Encoded:
+        features = self.model.forward_features(inputs)
+        vector = self.model.forward_head(features, pre_logits=True)
+        if features.dim() == 4 and features.shape[1] == self.model.num_features:
+            features = features.permute(0, 2, 3, 1)
+        tokens = features.flatten(1, -2) if features.dim() > 2 else features[:, None]
+        tokens = tokens[:, getattr(self.model, "num_prefix_tokens", 0) :]
+        if tokens.shape[2] != vector.shape[1]:  # the head widens what it pools
+            return Encoded(vector)
+        return Encoded(vector, tokens, tokens.new_ones(tokens.shape[:2]).bool())
+
+    def config(self) -> dict[str, Any]:
+        return {"name": "timm", "model": self.name, "size": self.size, "frozen": self.frozen, "fit": self.fit}
+
+    @classmethod
+    def restore(cls, settings: Mapping[str, Any], assets: Mapping[str, bytes]) -> Self:
+        rest = dict(settings)
+        return cls(rest.pop("model"), **rest)
