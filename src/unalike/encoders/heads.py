@@ -93,6 +93,18 @@ def linear(width: int, out: int, *, bias: bool = False, seed: int | None = None)
         return nn.Linear(width, out, bias=bias)
 
 
+def unit(vectors: Tensor) -> Tensor:
+    """Vectors ``(..., D)`` at length one, as losses over cosines want them; a zero vector stays zero.
+
+    Example:
+        >>> import torch
+        >>> from unalike.encoders import unit
+        >>> unit(torch.tensor([[3.0, 4.0]]))
+        tensor([[0.6000, 0.8000]])
+    """
+    return nn.functional.normalize(vectors, dim=-1)
+
+
 class LogitScale(nn.Module):
     """A learned inverse temperature, kept in logarithms and below a bound (arXiv:2103.00020, section 2.5).
 

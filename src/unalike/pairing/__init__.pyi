@@ -7,6 +7,7 @@ from .plan import Plan as Plan
 from .plan import Tile as Tile
 from .sparse import ExtraNegatives as ExtraNegatives
 from .sparse import Graph as Graph
+from .sparse import PairsOnly as PairsOnly
 from .sparse import SameIndex as SameIndex
 from .sparse import SameLabel as SameLabel
 from .sparse import SharedText as SharedText

@@ -73,6 +73,26 @@ class SameIndex(Pairing):
         return Plan((n, m), device, apart=edges)
 
 
+@dataclass(frozen=True)
+class PairsOnly(Pairing):
+    """Row i's positive is column i, and no column is a negative: those come from elsewhere, such as a queue.
+
+    Example:
+        >>> import torch
+        >>> from unalike.pairing import PairsOnly
+        >>> PairsOnly().plan(torch.eye(2), torch.eye(2)).whole()
+        Tile(positive=tensor([[1., 0.],
+                [0., 1.]]), negative=tensor([[0., 0.],
+                [0., 0.]]))
+    """
+
+    def plan(self, queries: Tensor, keys: Tensor) -> Plan:
+        shape, device = (queries.shape[0], keys.shape[0]), queries.device
+        none = torch.zeros(0, dtype=torch.int64, device=device)
+        nothing = Edges.from_pairs(none, none, torch.zeros(0, device=device), shape)
+        return Plan(shape, device, apart=Edges.diagonal(shape, device=device), negatives=nothing)
+
+
 @dataclass(frozen=True, eq=False)
 class SameLabel(Pairing):
     """Pairs with the same label are positives, the others negatives.
