@@ -107,7 +107,10 @@ class SentenceTransformersEncoder(TextEncoder):
         super().__init__()
         path = _folder(folder, "modules.json")
         self.model: Any = SentenceTransformer(str(path), device="cpu", local_files_only=True)
-        self.width = self.model.get_embedding_dimension()
+        width = self.model.get_embedding_dimension()
+        if width is None:
+            raise SettingsError(f"the model in {folder} does not say how long its vectors are")
+        self.width = width
         if frozen:
             self.freeze()
 

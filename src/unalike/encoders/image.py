@@ -2,50 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from unalike.data import Column, ImageColumn
-from unalike.errors import DataError
+from unalike.errors import DataError, SettingsError
+from unalike.views.image import IMAGENET_MEAN, IMAGENET_STD
 
 from .base import Encoder
 from .packed import Fit, PackedImages
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
 
 class ImageEncoder(Encoder):
-    """Base of the encoders of pictures.
+    """Base of the encoders of pictures. All read floats that are standardised by ImageNet's means and deviations.
 
     Args:
         size: side of the pictures, in pixels.
         width: length of the vectors.
         fit: how pictures that are not square become so, ``"crop"`` or ``"pad"``.
-        mean: of each channel, between 0 and 1, taken off by `plain`.
-        std: of each channel, divided by in `plain`.
     """
 
     kind = "image"
 
-    def __init__(
-        self,
-        *,
-        size: int,
-        width: int,
-        fit: Fit = "crop",
-        mean: Sequence[float] = IMAGENET_MEAN,
-        std: Sequence[float] = IMAGENET_STD,
-    ) -> None:
+    def __init__(self, *, size: int, width: int, fit: Fit = "crop") -> None:
         super().__init__()
+        if fit not in ("crop", "pad"):
+            raise SettingsError(f"pictures become square by 'crop' or 'pad'; given: fit={fit!r}")
         self.size = size
         self.width = width
         self.fit: Fit = fit
-        self.mean = tuple(mean)
-        self.std = tuple(std)
 
     def prepare(self, column: Column, *, cache: Path | None = None) -> PackedImages:
         if not isinstance(column, ImageColumn):
@@ -59,6 +46,6 @@ class ImageEncoder(Encoder):
             pixels = nn.functional.interpolate(
                 pixels, (self.size, self.size), mode="bilinear", align_corners=False, antialias=True
             )
-        mean = pixels.new_tensor(self.mean)[:, None, None] * 255
-        std = pixels.new_tensor(self.std)[:, None, None] * 255
-        return pixels.sub_(mean).div_(std)
+        mean = pixels.new_tensor(IMAGENET_MEAN)[:, None, None] * 255
+        std = pixels.new_tensor(IMAGENET_STD)[:, None, None] * 255
+        return (pixels - mean).div_(std)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from unalike.errors import MissingExtra, SettingsError
+from unalike.views.image import IMAGENET_MEAN, IMAGENET_STD
 
 from .base import Encoded
-from .image import IMAGENET_MEAN, IMAGENET_STD, ImageEncoder
+from .image import ImageEncoder
 from .packed import Fit
 from .seeding import seeded
 
@@ -75,16 +77,15 @@ class TimmEncoder(ImageEncoder):
             size=size or model.pretrained_cfg["input_size"][-1],
             width=getattr(model, "head_hidden_size", None) or model.num_features,
             fit=fit,
-            mean=model.pretrained_cfg.get("mean", IMAGENET_MEAN),
-            std=model.pretrained_cfg.get("std", IMAGENET_STD),
         )
+        self.restandardise = _restandardise(model.pretrained_cfg)
         self.name = name
         self.model: Any = model
         if frozen:
             self.freeze()
 
     def forward(self, inputs: Tensor) -> Encoded:
-        features = self.model.forward_features(inputs)
+        features = self.model.forward_features(self.restandardise(inputs))
         vector = self.model.forward_head(features, pre_logits=True)
         if features.dim() == 4 and features.shape[1] == self.model.num_features:
             features = features.permute(0, 2, 3, 1)
@@ -101,3 +102,26 @@ class TimmEncoder(ImageEncoder):
     def restore(cls, settings: Mapping[str, Any], assets: Mapping[str, bytes]) -> Self:
         rest = dict(settings)
         return cls(rest.pop("model"), **rest)
+
+
+def _restandardise(own: Mapping[str, Any]) -> nn.Module:
+    """From ImageNet's means and deviations, in which all pictures come, to those that a model was trained with."""
+    mean, std = own.get("mean", IMAGENET_MEAN), own.get("std", IMAGENET_STD)
+    if tuple(mean) == IMAGENET_MEAN and tuple(std) == IMAGENET_STD:
+        return nn.Identity()
+    return _Affine(
+        [s0 / s for s0, s in zip(IMAGENET_STD, std, strict=True)],
+        [(m0 - m) / s for m0, m, s in zip(IMAGENET_MEAN, mean, std, strict=True)],
+    )
+
+
+class _Affine(nn.Module):
+    def __init__(self, scale: Sequence[float], shift: Sequence[float]) -> None:
+        super().__init__()
+        self.scale: Tensor
+        self.shift: Tensor
+        self.register_buffer("scale", torch.tensor(scale)[:, None, None], persistent=False)
+        self.register_buffer("shift", torch.tensor(shift)[:, None, None], persistent=False)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return pictures * self.scale + self.shift
