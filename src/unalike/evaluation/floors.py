@@ -1,0 +1,148 @@
+"""What can be reached without learning anything: raw features to put beside every score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from unalike.errors import DataError, SettingsError
+from unalike.evaluation.inputs import matrix, mean_and_deviation
+from unalike.search.blocks import Vectors
+
+Given = TypeVar("Given")
+
+
+def with_floors(
+    metric: Callable[[Given], float], model: Given, floors: Mapping[str, Given]
+) -> tuple[float, dict[str, float]]:
+    """A metric of a model's vectors, and of each floor's.
+
+    Args:
+        metric: takes what the model or a floor gives, returns a number.
+        model: the vectors that were learnt, in the form ``metric`` takes.
+        floors: by name, the same of raw features, of a random encoder, and so on.
+
+    Example:
+        >>> import numpy as np
+        >>> from unalike.evaluation import effective_rank, with_floors
+        >>> with_floors(effective_rank, np.eye(4), {"constant": np.ones((4, 4))})
+        (4.0, {'constant': 1.0})
+    """
+    return float(metric(model)), {name: float(metric(floor)) for name, floor in floors.items()}
+
+
+def pixel_vectors(pictures: Sequence[Any], *, size: int = 16, fit_on: Sequence[Any] | None = None) -> np.ndarray:
+    """Pictures as vectors without a model: small, flat, and each pixel standardised over the pictures.
+
+    Args:
+        pictures: PIL pictures, such as an `ImageColumn`; None where one is missing, which becomes a row of zeros.
+        size: side in pixels that each picture is brought to.
+        fit_on: pictures that give mean and deviation, such as the training split; these pictures unless given.
+
+    Returns:
+        ``(N, 3 * size * size)`` float32, of unit length.
+
+    Raises:
+        DataError: no pictures.
+        SettingsError: a size below one.
+
+    Example:
+        >>> from PIL import Image
+        >>> from unalike.evaluation import pixel_vectors
+        >>> pixel_vectors([Image.new("RGB", (9, 9), name) for name in ("red", "blue")], size=2).shape
+        (2, 12)
+    """
+    if size < 1:
+        raise SettingsError(f"got size={size}; expected at least 1")
+    present, pixels = _small(pictures, size)
+    known, learnt = (present, pixels) if fit_on is None else _small(fit_on, size)
+    return standard_vectors(pixels, fit_on=learnt[known]) * present[:, None]
+
+
+def text_vectors(
+    texts: Sequence[str | None], *, dimensions: int = 2048, fit_on: Sequence[str | None] | None = None
+) -> np.ndarray:
+    """Texts as vectors without a model: hashed n-grams of three to five characters, weighted by TF-IDF.
+
+    Args:
+        texts: such as a `TextColumn`; a missing or empty one becomes a row of zeros.
+        dimensions: hash buckets.
+        fit_on: texts that say how common each n-gram is, such as the training split; these unless given.
+
+    Returns:
+        ``(N, dimensions)`` float32, of unit length.
+
+    Raises:
+        DataError: no texts.
+        SettingsError: fewer than one dimension.
+
+    Example:
+        >>> from unalike.evaluation import text_vectors
+        >>> vectors = text_vectors(["red bicycle", "a red bicycle", "stormy sea"])
+        >>> bool(vectors[0] @ vectors[1] > vectors[0] @ vectors[2])
+        True
+    """
+    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+
+    if dimensions < 1:
+        raise SettingsError(f"got dimensions={dimensions}; expected at least 1")
+    hashing = HashingVectorizer(
+        analyzer="char_wb", ngram_range=(3, 5), n_features=dimensions, alternate_sign=False, norm=None, dtype=np.float32
+    )
+    asked = _texts(texts)
+    counts = hashing.transform(asked)
+    learnt = counts if fit_on is None else hashing.transform(_texts(fit_on))
+    weighted = TfidfTransformer(sublinear_tf=True).fit(learnt).transform(counts)
+    return weighted.toarray().astype(np.float32)
+
+
+def standard_vectors(vectors: Vectors, *, fit_on: Vectors | None = None) -> np.ndarray:
+    """Features as they come, each standardised, each row of unit length: the floor for arrays.
+
+    Args:
+        vectors: ``(N, F)`` numbers.
+        fit_on: ``(M, F)``, what gives mean and deviation, such as the training split; the vectors unless given.
+
+    Returns:
+        ``(N, F)`` float32. A feature that does not vary becomes zero.
+
+    Raises:
+        DataError: no matrix, or numbers that are not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> from unalike.evaluation import standard_vectors
+        >>> standard_vectors(np.array([[1.0, 7], [3, 7]])).tolist()
+        [[-1.0, 0.0], [1.0, 0.0]]
+    """
+    values = matrix(vectors, "vectors").numpy()
+    learnt = values if fit_on is None else matrix(fit_on, "fit_on").numpy()
+    mean, deviation = mean_and_deviation(learnt)
+    scaled = (values - mean) / deviation
+    lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
+    return scaled / np.maximum(lengths, 1e-12)
+
+
+def _small(pictures: Sequence[Any], size: int) -> tuple[np.ndarray, np.ndarray]:
+    from PIL import Image
+
+    if not len(pictures):
+        raise DataError("got no pictures; expected one at least")
+    present = np.zeros(len(pictures), dtype=bool)
+    pixels = np.zeros((len(pictures), 3 * size * size), dtype=np.float32)
+    for row in range(len(pictures)):
+        picture = pictures[row]
+        if picture is not None:
+            small = picture.convert("RGB").resize((size, size), Image.Resampling.BOX)
+            present[row], pixels[row] = True, np.asarray(small, dtype=np.float32).ravel() / 255
+    if not present.any():
+        raise DataError(f"all of {len(pictures)} pictures are missing; expected one at least")
+    return present, pixels
+
+
+def _texts(texts: Sequence[str | None]) -> list[str]:
+    if not len(texts):
+        raise DataError("got no texts; expected one at least")
+    return [texts[row] or "" for row in range(len(texts))]

@@ -1,0 +1,321 @@
+"""The shape of a space: spread, dimensions in use, gaps between modalities, and hubs."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from unalike.errors import DataError, SettingsError
+from unalike.evaluation.inputs import Labels, check_lengths, label_codes, matrix, sample_rows
+from unalike.evaluation.probes import linear_probe
+from unalike.search import top_k
+from unalike.search.blocks import Vectors, block, check_matrix
+
+_ROWS_AT_ONCE = 2048
+
+
+def alignment(first: Vectors, second: Vectors, *, power: float = 2.0) -> float:
+    """Mean distance of positive pairs on the sphere, to a power; 0 where each pair is one point.
+
+    Wang and Isola, *Understanding Contrastive Representation Learning through Alignment and Uniformity on the
+    Hypersphere* (2020).
+
+    Args:
+        first: ``(N, D)``.
+        second: ``(N, D)``, row i being a positive of row i.
+        power: of the distance.
+
+    Returns:
+        With the power 2, from 0 to 4; pairs of unrelated directions have 2.
+
+    Raises:
+        DataError: shapes differ, or numbers are not finite.
+        SettingsError: a power that is not above zero.
+
+    Example:
+        >>> import numpy as np
+        >>> from unalike.evaluation import alignment
+        >>> round(alignment(np.eye(2), np.array([[0.0, 1], [0, 1]])), 3)
+        1.0
+    """
+    if not power > 0:
+        raise SettingsError(f"got power={power}; expected a number above 0")
+    one, other = _pair(first, second)
+    # The difference itself, not 2 - 2 cos: that would lose the digits of pairs that nearly meet.
+    return float((one - other).norm(dim=1).double().pow(power).mean())
+
+
+def uniformity(
+    vectors: Vectors, *, scale: float = 2.0, sample: int = 10_000, rng: np.random.Generator | None = None
+) -> float:
+    """Log of the mean Gaussian potential of all pairs; 0 where all vectors are one, lower the more even the spread.
+
+    Wang and Isola (2020), as `alignment`. `even_uniformity` says what vectors spread evenly over the sphere have.
+
+    Args:
+        vectors: ``(N, D)``, two rows or more.
+        scale: ``t`` of the potential ``exp(-t |x - y|^2)``.
+        sample: rows to compare with each other, where there are more; exact otherwise.
+        rng: draws them; without it always the same ones.
+
+    Raises:
+        DataError: fewer than two rows, or numbers that are not finite.
+        SettingsError: a scale that is not above zero, or a sample below two.
+
+    Example:
+        >>> import numpy as np
+        >>> from unalike.evaluation import uniformity
+        >>> round(uniformity(np.array([[1.0, 0], [-1, 0]])), 3)
+        -8.0
+    """
+    if not scale > 0 or sample < 2:
+        raise SettingsError(f"got scale={scale}, sample={sample}; expected a scale above 0 and 2 rows or more")
+    unit = matrix(vectors, "vectors", unit=True)
+    unit = unit[torch.from_numpy(sample_rows(len(unit), sample, rng))]
+    count = len(unit)
+    if count < 2:
+        raise DataError("got one vector; expected two or more to compare with each other")
+    squares = (unit * unit).sum(dim=1)
+    total = 0.0
+    for start in range(0, count, _ROWS_AT_ONCE):
+        rows = unit[start : start + _ROWS_AT_ONCE]
+        # Each pair once: what is left of the diagonal block was counted by the strips before.
+        strip = rows @ unit[start:].t()
+        strip.mul_(2).sub_(squares[start:]).sub_(squares[start : start + len(rows), None])
+        strip.clamp_(max=0).mul_(scale).exp_()
+        corner = strip[:, : len(rows)]
+        total += 2 * float(strip[:, len(rows) :].sum(dtype=torch.float64))
+        total += float(corner.sum(dtype=torch.float64)) - float(corner.diagonal().sum(dtype=torch.float64))
+    return math.log(total / (count * (count - 1)))
+
+
+def even_uniformity(dimensions: int, *, scale: float = 2.0) -> float:
+    """The `uniformity` of infinitely many vectors spread evenly over the sphere, in closed form.
+
+    Args:
+        dimensions: D of the vectors, two or more.
+        scale: ``t`` of the potential.
+
+    Raises:
+        SettingsError: fewer than two dimensions, or a scale that is not above zero.
+
+    Example:
+        >>> from unalike.evaluation import even_uniformity
+        >>> round(even_uniformity(128), 2)
+        -3.94
+    """
+    from scipy.special import gammaln, ive
+
+    if dimensions < 2 or not scale > 0:
+        raise SettingsError(f"got dimensions={dimensions}, scale={scale}; expected 2 or more and a scale above 0")
+    # E exp(2t cos) = Gamma(d) I_{d-1}(2t) / t^(d-1) with d = D / 2, and |x - y|^2 = 2 - 2 cos.
+    half = dimensions / 2
+    return float(gammaln(half) - (half - 1) * math.log(scale) + math.log(ive(half - 1, 2 * scale)))
+
+
+def effective_rank(vectors: Vectors, *, center: bool = False) -> float:
+    """How many dimensions the vectors use: the exponential of the entropy of the normalised singular values.
+
+    Roy and Vetterli, *The effective rank: a measure of effective dimensionality* (2007); without centring it is
+    RankMe, Garrido et al. (2023). It goes from 1, all vectors on one line, to ``min(N, D)``, and never to a share of
+    it: a collapsed space has 1 whatever the number of rows. A matrix of zeros has 0.
+
+    Args:
+        vectors: ``(N, D)``, taken as they are.
+        center: subtract the mean first, so that what all vectors share counts as no dimension.
+
+    Raises:
+        DataError: no matrix, or numbers that are not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> from unalike.evaluation import effective_rank
+        >>> round(effective_rank(np.ones((50, 8))), 3), round(effective_rank(np.eye(8)), 3)
+        (1.0, 8.0)
+    """
+    check_matrix(vectors, "vectors")
+    count, width = vectors.shape
+    mean = torch.zeros(width, dtype=torch.float64)
+    if center:
+        for start in range(0, count, _ROWS_AT_ONCE):
+            mean += _double(vectors, start).sum(dim=0)
+        mean /= count
+    # Squared singular values, from the smaller of the two products.
+    if width <= count:
+        gram = torch.zeros(width, width, dtype=torch.float64)
+        for start in range(0, count, _ROWS_AT_ONCE):
+            rows = _double(vectors, start) - mean
+            gram.addmm_(rows.t(), rows)
+    else:
+        rows = torch.cat([_double(vectors, start) for start in range(0, count, _ROWS_AT_ONCE)]) - mean
+        gram = rows @ rows.t()
+    squares = torch.linalg.eigvalsh(gram)
+    # Below this is what rounding left: of the product, and of float32 numbers that should have been the same.
+    scale = float(squares[-1]) + float(count * (mean @ mean))
+    noise = max(max(count, width) * torch.finfo(torch.float64).eps, (4 * torch.finfo(torch.float32).eps) ** 2)
+    squares = squares[squares > scale * noise]
+    if not len(squares):
+        return 0.0
+    shares = squares.sqrt()
+    shares /= shares.sum()
+    return math.exp(-float((shares * shares.log()).sum()))
+
+
+def modality_gap(first: Vectors, second: Vectors) -> float:
+    """Distance between the mean vectors of two modalities on the sphere.
+
+    Liang et al., *Mind the Gap: Understanding the Modality Gap in Multi-modal Contrastive Representation Learning*
+    (2022).
+
+    Args:
+        first: ``(N, D)``.
+        second: ``(M, D)``.
+
+    Returns:
+        From 0, the same centre, to 2, opposite points.
+
+    Raises:
+        DataError: widths differ, or numbers are not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> from unalike.evaluation import modality_gap
+        >>> modality_gap(np.array([[1.0, 0], [1, 0]]), np.array([[-1.0, 0]]))
+        2.0
+    """
+    one, other = _same_space(first, second)
+    return float((one.double().mean(dim=0) - other.double().mean(dim=0)).norm())
+
+
+def modality_separability(first: Vectors, second: Vectors, *, sample: int = 5000, seed: int = 0) -> float:
+    """Accuracy with which a linear classifier tells two modalities apart, on rows it has not seen.
+
+    Chance is one half: it sees as many of each. Two clouds can share their centre and still lie apart, which
+    `modality_gap` alone does not show.
+
+    Args:
+        first: ``(N, D)``.
+        second: ``(N, D)``, row i being a positive of row i; a pair is learnt from or asked for, never both.
+        sample: pairs to use, where there are more.
+        seed: of the sample and of the halves.
+
+    Raises:
+        DataError: shapes differ, fewer than four pairs, or numbers that are not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> from unalike.evaluation import modality_separability
+        >>> pictures = np.random.default_rng(0).normal(size=(40, 3)) + [4, 0, 0]
+        >>> modality_separability(pictures, pictures * [-1, 1, 1])
+        1.0
+    """
+    one, other = _pair(first, second)
+    if len(one) < 4:
+        raise DataError(f"got {len(one)} pairs; expected four or more, half to learn from and half to ask for")
+    rng = np.random.default_rng(seed)
+    chosen = torch.from_numpy(rng.permutation(len(one))[:sample])
+    halves = chosen.chunk(2)
+    learnt, asked = (torch.cat([one[half], other[half]]) for half in halves)
+    sides = [np.repeat([0, 1], len(half)) for half in halves]
+    return linear_probe(learnt, sides[0], asked, sides[1], strengths=(0.1,)).value
+
+
+def hubness(
+    vectors: Vectors,
+    queries: Vectors | None = None,
+    *,
+    k: int = 10,
+    sample: int = 10_000,
+    rng: np.random.Generator | None = None,
+) -> float:
+    """Skewness of how often each vector is among the k nearest of others; high where few are near to everything.
+
+    Radovanovic et al., *Hubs in Space* (2010).
+
+    Args:
+        vectors: ``(N, D)``, two rows or more.
+        queries: ``(Q, D)``, what the neighbours are looked for; the vectors themselves unless given.
+        k: neighbours of each.
+        sample: rows and queries to look at, where there are more.
+        rng: draws them; without it always the same ones.
+
+    Returns:
+        0 where all are neighbours equally often; above 1 or so a few rows answer much of everything.
+
+    Raises:
+        DataError: fewer than two rows, or numbers that are not finite.
+        SettingsError: ``k`` or ``sample`` below one.
+
+    Example:
+        >>> import numpy as np
+        >>> from unalike.evaluation import hubness
+        >>> hubness(np.eye(4), k=3)
+        0.0
+    """
+    from scipy.stats import skew
+
+    if sample < 2:
+        raise SettingsError(f"got sample={sample}; expected 2 or more")
+    held = matrix(vectors, "vectors")
+    held = held[torch.from_numpy(sample_rows(len(held), sample, rng))]
+    if queries is None:
+        nearest = top_k(held, held, k, exclude_self=True)[1]
+    else:
+        asked = matrix(queries, "queries")
+        nearest = top_k(asked[torch.from_numpy(sample_rows(len(asked), sample, rng))], held, k)[1]
+    occurrence = nearest.flatten().bincount(minlength=len(held)).numpy()
+    return 0.0 if np.ptp(occurrence) == 0 else float(skew(occurrence))
+
+
+def tolerance(vectors: Vectors, labels: Labels) -> float:
+    """Mean cosine of all pairs of one class, themselves left out: how near a space leaves what is alike.
+
+    Wang and Liu, *Understanding the Behaviour of Contrastive Loss* (2021). Exact, from sums over classes.
+
+    Args:
+        vectors: ``(N, D)``.
+        labels: ``(N,)`` a class for each; rows without one are left out.
+
+    Returns:
+        From -1 to 1; 1 where each class is one point.
+
+    Raises:
+        DataError: lengths differ, no class has two rows, or numbers are not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> from unalike.evaluation import tolerance
+        >>> tolerance(np.array([[1.0, 0], [0, 1], [0, 1]]), ["sea", "sun", "sun"])
+        1.0
+    """
+    unit = matrix(vectors, "vectors", unit=True).numpy().astype(np.float64)
+    (codes,) = label_codes(labels)
+    check_lengths(vectors=unit, labels=codes)
+    unit, codes = unit[codes >= 0], codes[codes >= 0]
+    classes, place, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    pairs = int((counts * (counts - 1)).sum())
+    if not pairs:
+        raise DataError(f"none of {len(classes)} classes has two rows; expected a pair of one class at least")
+    sums = np.zeros((len(classes), unit.shape[1]))
+    np.add.at(sums, place, unit)
+    # The sum over all pairs is the square of the sum, without the squares of each.
+    return float(((sums**2).sum() - (unit**2).sum()) / pairs)
+
+
+def _double(vectors: Vectors, start: int) -> torch.Tensor:
+    return block(vectors, start, start + _ROWS_AT_ONCE, "vectors").cpu().double()
+
+
+def _same_space(first: Vectors, second: Vectors) -> tuple[torch.Tensor, torch.Tensor]:
+    one, other = matrix(first, "first", unit=True), matrix(second, "second", unit=True)
+    if one.shape[1] != other.shape[1]:
+        raise DataError(f"got vectors of {one.shape[1]} and {other.shape[1]} dimensions; expected one space")
+    return one, other
+
+
+def _pair(first: Vectors, second: Vectors) -> tuple[torch.Tensor, torch.Tensor]:
+    one, other = _same_space(first, second)
+    check_lengths(first=one, second=other)
+    return one, other
