@@ -31,6 +31,7 @@ class NgramEncoder(TextEncoder):
         longest: largest n; n-grams of 1 to this many characters are taken, and whole words beside them.
         characters: how much of a text is read.
         lowercase: read capitals as small letters. Compatibility forms are always folded (NFKC).
+        dropout: share of the pooled features and of the hidden layer that training sets to zero.
         tokens: return the vectors of the n-grams as tokens too.
         seed: of the initial weights; None draws from torch's current random state.
 
@@ -56,6 +57,7 @@ class NgramEncoder(TextEncoder):
         longest: int = 5,
         characters: int = 256,
         lowercase: bool = True,
+        dropout: float = 0.1,
         tokens: bool = False,
         seed: int | None = 0,
     ) -> None:
@@ -72,11 +74,19 @@ class NgramEncoder(TextEncoder):
             raise SettingsError(f"an n-gram encoder needs numbers of at least 1; given: {wrong}")
         self.width = width
         self.lowercase = lowercase
+        self.dropout = dropout
         self.tokens = tokens
         with seeded(seed):
             self.table = nn.Embedding(buckets + 1, table, padding_idx=0)
             self.importance = nn.Embedding(buckets + 1, 1, padding_idx=0)
-            self.mlp = nn.Sequential(nn.LayerNorm(table), nn.Linear(table, hidden), nn.GELU(), nn.Linear(hidden, width))
+            self.mlp = nn.Sequential(
+                nn.LayerNorm(table),
+                nn.Dropout(dropout),
+                nn.Linear(table, hidden),
+                nn.GELU(),
+                nn.Dropout(dropout),
+                nn.Linear(hidden, width),
+            )
         nn.init.zeros_(self.importance.weight)
 
     def tokenise(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -96,7 +106,13 @@ class NgramEncoder(TextEncoder):
         return Encoded(vector=self.mlp(pooled), tokens=self.mlp(rows), mask=mask)
 
     def config(self) -> dict[str, Any]:
-        return {"name": "ngram", **self._settings, "lowercase": self.lowercase, "tokens": self.tokens}
+        return {
+            "name": "ngram",
+            **self._settings,
+            "lowercase": self.lowercase,
+            "dropout": self.dropout,
+            "tokens": self.tokens,
+        }
 
 
 def ngrams(texts: Sequence[str], *, longest: int, buckets: int) -> tuple[np.ndarray, np.ndarray]:

@@ -195,7 +195,7 @@ class PackedTokens:
         total = 0
         with tempfile.TemporaryFile() as file:
             for values, counts in chunks:
-                lengths.append(counts)
+                lengths.append(counts.astype(np.int64, copy=False))
                 held.append(values.astype(np.int32, copy=False))
                 total += values.size * 4
                 if total > in_memory:

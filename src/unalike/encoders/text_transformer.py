@@ -11,7 +11,7 @@ import torch
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 from torch import nn
 
-from unalike.errors import DataError, SettingsError
+from unalike.errors import DataError, RunError, SettingsError
 from unalike.views import Tokens
 
 from .base import Encoded
@@ -163,4 +163,8 @@ class TextTransformer(TextEncoder):
 
     @classmethod
     def restore(cls, settings: Mapping[str, Any], assets: Mapping[str, bytes]) -> Self:
-        return cls(tokenizers.Tokenizer.from_str(assets[_ASSET].decode()), **settings)
+        try:
+            tokenizer = tokenizers.Tokenizer.from_str(assets[_ASSET].decode())
+        except Exception as error:  # the package raises nothing more special
+            raise RunError(f"the encoder's {_ASSET} is damaged: {error}") from error
+        return cls(tokenizer, **settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Self
 
 import torch
@@ -68,11 +69,19 @@ class TimmEncoder(ImageEncoder):
         if weights is not None:
             # timm's own way to a local file: it fits positions to the size and drops the classifier.
             options |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights)}}
-        with seeded(seed):
-            try:
-                model: Any = timm.create_model(name, **{"pretrained": False, "num_classes": 0} | options)
-            except (RuntimeError, ValueError, TypeError, OSError, AssertionError) as error:
-                raise SettingsError(f"timm could not make {name} of size={size}, weights={weights}: {error}") from error
+
+        def make(seed: int | None) -> Any:
+            with seeded(seed):
+                return timm.create_model(name, **{"pretrained": False, "num_classes": 0} | options)
+
+        try:
+            model = make(seed)
+            left = [] if weights is None else _differences(model, make(0 if seed is None else seed + 1))
+        except (RuntimeError, ValueError, TypeError, OSError, AssertionError, UnpicklingError) as error:
+            raise SettingsError(f"timm could not make {name} of size={size}, weights={weights}: {error}") from error
+        if left:
+            # timm itself only logs what a file lacks.
+            raise SettingsError(f"{weights} holds no weights for {', '.join(left[:5])}: is it a file of {name}?")
         super().__init__(
             size=size or model.pretrained_cfg["input_size"][-1],
             width=getattr(model, "head_hidden_size", None) or model.num_features,
@@ -80,7 +89,7 @@ class TimmEncoder(ImageEncoder):
         )
         self.restandardise = _restandardise(model.pretrained_cfg)
         self.name = name
-        self.model: Any = model
+        self.model = model
         if frozen:
             self.freeze()
 
@@ -102,6 +111,12 @@ class TimmEncoder(ImageEncoder):
     def restore(cls, settings: Mapping[str, Any], assets: Mapping[str, bytes]) -> Self:
         rest = dict(settings)
         return cls(rest.pop("model"), **rest)
+
+
+def _differences(first: nn.Module, second: nn.Module) -> list[str]:
+    """The parameters in which two models differ: those that came from the seed, and not from a file."""
+    pairs = zip(first.named_parameters(), second.named_parameters(), strict=True)
+    return [name for (name, one), (_, other) in pairs if not torch.equal(one, other)]
 
 
 def _restandardise(own: Mapping[str, Any]) -> nn.Module:
