@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, log_softmax, softmax
 
 from unalike.errors import DataError
-
-from .checks import positive, same_shape, several_views
-from .precision import full_precision
+from unalike.objectives.checks import positive, same_shape, several_views
+from unalike.objectives.precision import full_precision
 
 
 @full_precision
@@ -35,6 +34,8 @@ def simsiam(predictions: Tensor, targets: Tensor) -> Tensor:
         DataError: the shapes differ.
 
     Example:
+        >>> import torch
+        >>> from unalike.objectives import simsiam
         >>> round(float(simsiam(torch.tensor([[3.0, 0.0]]), torch.tensor([[2.0, 0.0]]))), 4)
         -1.0
     """
@@ -63,6 +64,8 @@ def byol(predictions: Tensor, targets: Tensor) -> Tensor:
         DataError: the shapes differ.
 
     Example:
+        >>> import torch
+        >>> from unalike.objectives import byol
         >>> round(float(byol(torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 2.0]]))), 4)
         2.0
     """
@@ -101,6 +104,8 @@ def dino(
         SettingsError: a temperature is not above zero.
 
     Example:
+        >>> import torch
+        >>> from unalike.objectives import dino
         >>> crops = [torch.eye(2), torch.eye(2)]
         >>> round(float(dino(crops, crops, center=torch.zeros(2), teacher_temperature=0.1)), 4)
         0.0005
@@ -135,6 +140,8 @@ class Centering(nn.Module):
         momentum: share of the old center that an update keeps.
 
     Example:
+        >>> import torch
+        >>> from unalike.objectives import Centering
         >>> centering = Centering(2, momentum=0.9)
         >>> centering.update([torch.tensor([[1.0, 0.0], [3.0, 0.0]])])
         >>> centering.center

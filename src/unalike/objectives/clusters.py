@@ -10,9 +10,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax
 
 from unalike.errors import DataError
-
-from .checks import positive, same_length, several_views
-from .precision import full_precision
+from unalike.objectives.checks import positive, same_length, several_views
+from unalike.objectives.precision import full_precision
 
 
 @torch.no_grad()
@@ -36,6 +35,8 @@ def transport_plan(scores: Tensor, *, epsilon: float, iterations: int) -> Tensor
         SettingsError: epsilon or iterations is not above zero.
 
     Example:
+        >>> import torch
+        >>> from unalike.objectives import transport_plan
         >>> plan = transport_plan(torch.tensor([[1.0, 0.0], [1.0, 0.9]]), epsilon=0.05, iterations=50)
         >>> [[round(value, 2) for value in row] for row in plan.tolist()]
         [[0.5, 0.0], [0.0, 0.5]]
@@ -70,6 +71,8 @@ def sinkhorn_codes(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3
         SettingsError: epsilon or iterations is not above zero.
 
     Example:
+        >>> import torch
+        >>> from unalike.objectives import sinkhorn_codes
         >>> codes = sinkhorn_codes(torch.tensor([[1.0, 0.0], [1.0, 0.9]]))
         >>> codes.argmax(dim=1).tolist()  # both like the first best; the second gives way
         [0, 1]
@@ -99,6 +102,8 @@ def swapped_prediction(scores: Sequence[Tensor], codes: Sequence[Tensor], *, tem
         SettingsError: temperature is not above zero.
 
     Example:
+        >>> import torch
+        >>> from unalike.objectives import swapped_prediction
         >>> scores, codes = torch.eye(2), torch.eye(2)
         >>> round(float(swapped_prediction([scores, scores], [codes, codes])), 6)
         4.5e-05
@@ -146,6 +151,8 @@ def proto_nce(
         DataError: not one assignment and one temperature for each clustering, or none.
 
     Example:
+        >>> import torch
+        >>> from unalike.objectives import proto_nce
         >>> rows, clusters = torch.eye(2), torch.tensor([0, 1])
         >>> round(float(proto_nce(rows, [torch.eye(2)], [clusters], temperatures=[0.5])), 4)  # log(1 + exp(-2))
         0.1269
@@ -192,6 +199,8 @@ def concentration(
         SettingsError: temperature or smoothing is not above zero.
 
     Example:
+        >>> import torch
+        >>> from unalike.objectives import concentration
         >>> rows = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [0.0, 1.0]])
         >>> centres = torch.tensor([[0.95, 0.3], [0.0, 1.0]])
         >>> loose, tight = concentration(rows, centres, torch.tensor([0, 0, 1, 1]), temperature=0.1).tolist()

@@ -7,8 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from .checks import at_least, positive, same_shape
-from .precision import full_precision
+from unalike.objectives.checks import at_least, positive, same_shape
+from unalike.objectives.precision import full_precision
+from unalike.objectives.score import score_sums
 
 
 @full_precision
@@ -33,6 +34,8 @@ def alignment(first: Tensor, second: Tensor, *, power: float = 2.0) -> Tensor:
         SettingsError: power is not above zero.
 
     Example:
+        >>> import torch
+        >>> from unalike.objectives import alignment
         >>> float(alignment(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])))
         2.0
     """
@@ -61,13 +64,15 @@ def uniformity(embeddings: Tensor, others: Tensor | None = None, *, t: float = 2
         t: sharpness of the potential.
 
     Data: any vectors; no labels, no positives.
-    Cost: O(B^2 D) time.
+    Cost: 8 B^2 D flops; memory O(B D).
 
     Raises:
         DataError: fewer than two rows, or the shapes differ.
         SettingsError: t is not above zero.
 
     Example:
+        >>> import torch
+        >>> from unalike.objectives import uniformity
         >>> round(float(uniformity(torch.tensor([[1.0, 0.0], [-1.0, 0.0]]))), 4)  # one pair, at squared distance 4
         -8.0
     """
@@ -76,9 +81,13 @@ def uniformity(embeddings: Tensor, others: Tensor | None = None, *, t: float = 2
     at_least(2, embeddings, "a sample needs another one")
     positive(t=t)
     size = len(embeddings)
-    squared = embeddings.square().sum(dim=1)[:, None] + columns.square().sum(dim=1) - 2 * embeddings @ columns.T
-    potential = (-t * squared).masked_fill(torch.eye(size, dtype=torch.bool, device=embeddings.device), -torch.inf)
-    return potential.logsumexp(dim=(0, 1)) - math.log(size * (size - 1))
+    # -t |x - y|^2 = 2t x.y - t |y|^2 - t |x|^2: an inner product with one more dimension, and a number for each row
+    ones, lengths = embeddings.new_ones(size, 1), columns.square().sum(dim=1, keepdim=True)
+    sums = score_sums(
+        torch.cat([embeddings, ones], dim=1), torch.cat([2 * t * columns, -t * lengths], dim=1), temperature=1.0
+    )
+    rows = sums.negative - t * embeddings.square().sum(dim=1)
+    return (rows.logsumexp(dim=0) - math.log(size * (size - 1))).to(embeddings.dtype)
 
 
 @full_precision
@@ -88,7 +97,7 @@ def spectral(first: Tensor, second: Tensor) -> Tensor:
     ``-2 mean_i x_i.y_i + mean_{i != j} (x_i.y_j)^2``.
 
     Paper: HaoChen, Wei, Gaidon, Ma, "Provable Guarantees for Self-Supervised Deep Learning with Spectral Contrastive
-    Loss", NeurIPS 2021, equation 6 and section 6.
+    Loss", NeurIPS 2021.
 
     Args:
         first: one view ``(B, D)``, not normalised (the paper bounds or rescales their length), B >= 2.
@@ -101,6 +110,8 @@ def spectral(first: Tensor, second: Tensor) -> Tensor:
         DataError: the shapes differ, or there are fewer than two rows.
 
     Example:
+        >>> import torch
+        >>> from unalike.objectives import spectral
         >>> views = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
         >>> float(spectral(views, views))  # -2 (1 + 2)/2 + 1
         -2.0

@@ -1,25 +1,32 @@
-"""Sums of exponentials over some entries of each row, with defined values and gradients where there are none."""
+"""Sums over some entries of each row, with defined values and gradients where there are none."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-UNLABELLED = -1
-"""Labels below zero stand for no label: such rows form no pairs."""
+EVERY = slice(0, None)
 
 
-def pair_masks(labels: Tensor, others: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Which pairs share their label and which differ, both `(B, M)` bool; an unlabelled row has neither.
+def own(rows: slice, columns: int, like: Tensor) -> Tensor:
+    """``(R, columns)`` bool: true where a strip's row meets its own column."""
+    stop = columns if rows.stop is None else rows.stop
+    numbers = torch.arange(rows.start, stop, device=like.device)
+    return numbers[:, None] == torch.arange(columns, device=like.device)
 
-    Without `others` the labels are compared with themselves, and no row is its own positive.
+
+def pair_masks(labels: Tensor, others: Tensor | None = None, *, rows: slice = EVERY) -> tuple[Tensor, Tensor]:
+    """Which pairs share their label and which differ, both ``(R, M)`` bool.
+
+    Labels below zero are unknown: such a row or column forms no pair. Without `others` the labels are compared with
+    themselves, and no row is its own positive.
     """
-    columns = labels if others is None else others
-    known = (labels > UNLABELLED)[:, None] & (columns > UNLABELLED)[None, :]
-    same = labels[:, None] == columns[None, :]
+    ours, columns = labels[rows], labels if others is None else others
+    known = (ours >= 0)[:, None] & (columns >= 0)[None, :]
+    same = ours[:, None] == columns[None, :]
     positive, negative = same & known, ~same & known
     if others is None:
-        positive.fill_diagonal_(False)
+        positive &= ~own(rows, len(columns), labels)
     return positive, negative
 
 

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from .checks import positive, same_length, same_shape
-from .masked import log1p_sum_exp, mean_where, pair_masks
-from .precision import full_precision
+from unalike.objectives.checks import positive, same_length, same_shape
+from unalike.objectives.masked import log1p_sum_exp, mean_where, pair_masks
+from unalike.objectives.precision import full_precision
+from unalike.objectives.rowwise import rowwise
 
 
 @full_precision
@@ -33,6 +34,8 @@ def triplet(anchors: Tensor, positives: Tensor, negatives: Tensor, *, margin: fl
         DataError: the shapes differ.
 
     Example:
+        >>> import torch
+        >>> from unalike.objectives import triplet
         >>> anchor, near, far = torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
         >>> float(triplet(anchor, near, far, margin=0.2)), round(float(triplet(anchor, far, near, margin=0.2)), 4)
         (0.0, 2.2)
@@ -64,6 +67,8 @@ def triplet_semi_hard(embeddings: Tensor, labels: Tensor, *, margin: float) -> T
         DataError: embeddings and labels differ in length.
 
     Example:
+        >>> import torch
+        >>> from unalike.objectives import triplet_semi_hard
         >>> rows = torch.tensor([[0.0], [1.0], [1.5], [3.0]])
         >>> float(triplet_semi_hard(rows, torch.tensor([0, 0, 1, 1]), margin=2.0))
         0.75
@@ -104,6 +109,8 @@ def triplet_batch_hard(embeddings: Tensor, labels: Tensor, *, margin: float | No
         DataError: embeddings and labels differ in length.
 
     Example:
+        >>> import torch
+        >>> from unalike.objectives import triplet_batch_hard
         >>> rows = torch.tensor([[0.0], [1.0], [1.5], [3.0]])
         >>> float(triplet_batch_hard(rows, torch.tensor([0, 0, 1, 1]), margin=0.5))  # 0 + 1 + 1.5 + 0, over 4
         0.625
@@ -142,6 +149,8 @@ def triplet_batch_all(embeddings: Tensor, labels: Tensor, *, margin: float) -> T
         DataError: embeddings and labels differ in length.
 
     Example:
+        >>> import torch
+        >>> from unalike.objectives import triplet_batch_all
         >>> rows = torch.tensor([[0.0], [1.0], [1.5], [3.0]])
         >>> float(triplet_batch_all(rows, torch.tensor([0, 0, 1, 1]), margin=0.5))  # (1 + 1.5 + 0.5) / 3
         1.0
@@ -164,7 +173,7 @@ def margin(embeddings: Tensor, labels: Tensor, *, margin: float = 0.2, beta: flo
     ``sum_{i != j} relu(margin + y_ij (||x_i - x_j|| - beta_i)) / number of terms above zero``, y_ij = 1 for the same
     label, else -1.
 
-    Paper: Wu, Manmatha, Smola, Kraehenbuehl, "Sampling Matters in Deep Embedding Learning", ICCV 2017, equation 5. All
+    Paper: Wu, Manmatha, Smola, Kraehenbuehl, "Sampling Matters in Deep Embedding Learning", ICCV 2017. All
     pairs of the batch are taken; the paper's distance-weighted sampling chooses the batch's negatives beforehand.
 
     Args:
@@ -180,6 +189,8 @@ def margin(embeddings: Tensor, labels: Tensor, *, margin: float = 0.2, beta: flo
         DataError: embeddings and labels differ in length.
 
     Example:
+        >>> import torch
+        >>> from unalike.objectives import margin
         >>> rows = torch.tensor([[0.0], [1.5], [2.0]])
         >>> round(float(margin(rows, torch.tensor([0, 0, 1]))), 4)  # the positive pair 0.5, the negative at 0.5 0.9
         0.7
@@ -210,7 +221,7 @@ def multi_similarity(
     negative plus ``mining``.
 
     Paper: Wang, Han, Huang, Dong, Scott, "Multi-Similarity Loss with General Pair Weighting for Deep Metric Learning",
-    CVPR 2019, equations 13 to 15. As in the paper an anchor with no positive or no negative left still counts; the
+    CVPR 2019, As in the paper an anchor with no positive or no negative left still counts; the
     release drops it.
 
     Args:
@@ -222,31 +233,32 @@ def multi_similarity(
         mining: the paper's epsilon; None takes all pairs.
 
     Data: labels, with several samples of a class in a batch.
-    Cost: O(B^2 D) time, O(B^2) memory.
+    Cost: O(B^2 D) time, O(strip B) memory.
 
     Raises:
         DataError: embeddings and labels differ in length.
         SettingsError: alpha or beta is not above zero.
 
     Example:
+        >>> import torch
+        >>> from unalike.objectives import multi_similarity
         >>> rows = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
         >>> round(float(multi_similarity(rows, torch.tensor([0, 0, 1]), mining=None)), 4)  # log(1 + 1/e) / 2 * 2/3
         0.1044
     """
     same_length(embeddings=embeddings, labels=labels)
     positive(alpha=alpha, beta=beta)
-    similarity = embeddings @ embeddings.T
-    alike, different = pair_masks(labels)
-    if mining is not None:
-        weakest = similarity.detach().masked_fill(~alike, torch.inf).amin(dim=1, keepdim=True)
-        strongest = similarity.detach().masked_fill(~different, -torch.inf).amax(dim=1, keepdim=True)
-        alike, different = (
-            alike & (similarity - mining < strongest),
-            different & (similarity + mining > weakest),
-        )
-    pull = log1p_sum_exp(-alpha * (similarity - base), alike) / alpha
-    push = log1p_sum_exp(beta * (similarity - base), different) / beta
-    return (pull + push).mean()
+
+    def rows_of(similarity: Tensor, rows: slice) -> Tensor:
+        alike, different = pair_masks(labels, rows=rows)
+        if mining is not None:
+            weakest = similarity.detach().masked_fill(~alike, torch.inf).amin(dim=1, keepdim=True)
+            strongest = similarity.detach().masked_fill(~different, -torch.inf).amax(dim=1, keepdim=True)
+            alike, different = alike & (similarity - mining < strongest), different & (similarity + mining > weakest)
+        pull = log1p_sum_exp(-alpha * (similarity - base), alike) / alpha
+        return pull + log1p_sum_exp(beta * (similarity - base), different) / beta
+
+    return rowwise(rows_of, embeddings, embeddings).mean()
 
 
 @full_precision
@@ -268,24 +280,30 @@ def proxy_anchor(
         scale: sharpness, the paper's alpha.
 
     Data: labels; the batch needs no two samples of a class.
-    Cost: O(B C D) time, O(B C) memory.
+    Cost: O(B C D) time, O(strip B) memory.
 
     Raises:
         DataError: embeddings and labels differ in length.
         SettingsError: scale is not above zero.
 
     Example:
+        >>> import torch
+        >>> from unalike.objectives import proxy_anchor
         >>> rows, proxies = torch.eye(2), torch.eye(2)
         >>> round(float(proxy_anchor(rows, torch.tensor([0, 1]), proxies)), 2)  # nothing to gain but the margin
         3.24
     """
     same_length(embeddings=embeddings, labels=labels)
     positive(scale=scale)
-    similarity = proxies @ embeddings.T
-    alike, different = pair_masks(torch.arange(len(proxies), device=labels.device), labels)
-    pull = log1p_sum_exp(-scale * (similarity - margin), alike)
-    push = log1p_sum_exp(scale * (similarity + margin), different)
-    return mean_where(pull, alike.any(dim=1)) + push.mean()
+    classes = torch.arange(len(proxies), device=labels.device)
+    present = torch.isin(classes, labels).sum().clamp(min=1)
+
+    def rows_of(similarity: Tensor, rows: slice) -> Tensor:
+        alike, different = pair_masks(classes, labels, rows=rows)
+        pull = log1p_sum_exp(-scale * (similarity - margin), alike) / present
+        return pull + log1p_sum_exp(scale * (similarity + margin), different) / len(proxies)
+
+    return rowwise(rows_of, proxies, embeddings).sum()
 
 
 def _distance(first: Tensor, second: Tensor) -> Tensor:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .checks import at_least, same_shape
-from .precision import full_precision
+from unalike.objectives.checks import at_least, same_shape
+from unalike.objectives.precision import full_precision
 
 
 @full_precision
@@ -43,6 +43,8 @@ def vicreg(
         DataError: the views differ in shape, or hold fewer than two rows.
 
     Example:
+        >>> import torch
+        >>> from unalike.objectives import vicreg
         >>> first, second = torch.tensor([[1.0, 0.0], [-1.0, 2.0]]), torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
         >>> round(float(vicreg(first, second)), 2)  # 25 * 4/4 + 25 * 0.99/2 + (-2)^2 * 2/2
         41.38
@@ -83,6 +85,8 @@ def barlow_twins(first: Tensor, second: Tensor, *, redundancy: float = 5e-3, eps
         DataError: the views differ in shape, or hold fewer than two rows.
 
     Example:
+        >>> import torch
+        >>> from unalike.objectives import barlow_twins
         >>> view = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
         >>> round(float(barlow_twins(view, view)), 4), round(float(barlow_twins(view, -view)), 4)
         (0.0, 7.9999)

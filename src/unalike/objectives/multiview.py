@@ -1,0 +1,82 @@
+"""More than two views (or modalities) of each sample, in one term a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from unalike.objectives.checks import at_least, several_views
+from unalike.objectives.precision import full_precision
+from unalike.objectives.score import inverse_temperature, score_sums
+from unalike.pairing import SameIndex
+
+
+@full_precision
+def mv_info_nce(views: Sequence[Tensor], *, temperature: float) -> Tensor:
+    """MV-InfoNCE: all views of a sample against all views of all samples, in one ratio a sample.
+
+    ``mean_i -log [ sum_{v != w} exp(u_iv.u_iw / t) / sum_v sum_{(j, w) != (i, v)} exp(u_iv.u_jw / t) ]``.
+
+    Paper: Koromilas et al., "A Principled Framework for Multi-View Contrastive Learning", 2025.
+
+    Args:
+        views: two or more views, each unit vectors ``(B, D)``.
+        temperature: above zero.
+
+    Data: two or more views, or modalities, of each sample; no labels.
+    Cost: 4 (V B)^2 D flops; memory O(V B D).
+
+    Raises:
+        DataError: fewer than two views, or views of different shapes. SettingsError: temperature is not above zero.
+
+    Example:
+        >>> import torch
+        >>> from unalike.objectives import mv_info_nce
+        >>> round(float(mv_info_nce([torch.eye(2)] * 3, temperature=1.0)), 4)  # log(1 + 9 / (6 e))
+        0.4394
+    """
+    several_views(views)
+    sums = score_sums(torch.cat(list(views)), temperature=temperature, pairing=SameIndex(views=len(views)))
+    negative, positive = (total.view(len(views), -1).logsumexp(0) for total in (sums.negative, sums.positive))
+    return softplus(negative - positive).mean().to(views[0].dtype)
+
+
+@full_precision
+def mv_dhel(views: Sequence[Tensor], *, temperature: float) -> Tensor:
+    """MV-DHEL: positives across views, negatives within each view, so that alignment and uniformity part.
+
+    ``mean_i [ -log sum_{v < w} exp(u_iv.u_iw / t) + sum_v log sum_{j != i} exp(u_iv.u_jv / t) ]``. With two views this
+    is DHEL.
+
+    Paper: Koromilas et al., "A Principled Framework for Multi-View Contrastive Learning", 2025; for two views Koromilas
+    et al., "Bridging Mini-Batch and Asymptotic Analysis in Contrastive Learning", 2024.
+
+    Args:
+        views: two or more views, each unit vectors ``(B, D)``, B >= 2.
+        temperature: above zero; 0.2 in the authors' release.
+
+    Data: two or more views, or modalities, of each sample; no labels.
+    Cost: V times 4 B^2 D flops; memory O(V^2 B + V B D).
+
+    Raises:
+        DataError: fewer than two views, views of different shapes, or one sample.
+        SettingsError: temperature is not above zero.
+
+    Example:
+        >>> import torch
+        >>> from unalike.objectives import mv_dhel
+        >>> round(float(mv_dhel([torch.eye(2)] * 3, temperature=1.0)), 4)  # -log(3 e) + 3 log 1
+        -2.0986
+    """
+    several_views(views)
+    at_least(2, views[0], "a negative is another sample")
+    inverse = inverse_temperature(temperature, views[0])
+    stacked = torch.stack(list(views))
+    agreement = torch.einsum("vbd,wbd->vwb", stacked, stacked) * inverse
+    first, second = torch.triu_indices(len(views), len(views), offset=1, device=stacked.device)
+    together = agreement[first, second].logsumexp(dim=0)
+    spread = sum(score_sums(view, temperature=temperature).negative for view in views)
+    return (spread - together).mean().to(stacked.dtype)
