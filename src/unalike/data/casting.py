@@ -82,7 +82,7 @@ def column_from_table(
 
 
 def require_column(table: Table, column: str, name: str) -> None:
-    """Raise a `DataError` that lists the columns, and the one that was probably meant, if ``column`` is none of them."""
+    """Raise a `DataError` that lists the columns and names the nearest one, if ``column`` is none of them."""
     if column not in table.columns:
         near = difflib.get_close_matches(column, table.columns, 1)
         hint = f". Did you mean {near[0]!r}?" if near else ""
@@ -126,10 +126,8 @@ def as_array(values: Mapping[str, pa.ChunkedArray]) -> ArrayColumn:
     for column, numbers in values.items():
         if not _is_number(numbers.type):
             raise _wrong_type(numbers.type, column, "numbers, or lists of numbers")
-    parts = [
-        np.asarray(pc.fill_null(numbers.cast(pa.float32(), safe=False), float("nan"))) for numbers in values.values()
-    ]
-    return ArrayColumn(np.stack(parts, axis=1))
+    floats = [numbers.cast(pa.float32(), safe=False) for numbers in values.values()]
+    return ArrayColumn(np.stack([np.asarray(pc.fill_null(each, float("nan"))) for each in floats], axis=1))
 
 
 def as_values(values: pa.ChunkedArray, column: str) -> list[Any]:
@@ -162,7 +160,7 @@ def as_ids(values: Sequence[Any], what: str) -> list[str]:
     missing = [row for row, value in enumerate(values) if value is None or value != value]
     if missing:
         raise DataError(
-            f"{what} is empty in {len(missing)} rows, the first of them row {missing[0]}; every row has an id"
+            f"{what} is empty in {len(missing)} rows, such as row {missing[0]}; every row has one"
         )
     return [str(value) for value in values]
 

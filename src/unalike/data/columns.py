@@ -84,7 +84,7 @@ class ImageColumn(Column):
         *,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        self._sources = sources
+        self._sources: Any = sources
         self._rows = np.arange(len(sources))
         self._digests: dict[int, bytes] = {}
         self.max_pixels = max_pixels
@@ -164,10 +164,14 @@ class TextColumn(Column):
 
     def __init__(self, texts: Iterable[str | None] | pa.Array | pa.ChunkedArray) -> None:
         if not isinstance(texts, pa.Array | pa.ChunkedArray):
+            texts = list(texts)
+            for row, text in enumerate(texts):
+                if text is not None and not isinstance(text, str):
+                    raise DataError(f"row {row} is a {type(text).__name__}; texts are strings or None")
             try:
-                texts = pa.array(list(texts), pa.large_string())
-            except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
-                raise DataError(f"texts are strings or None, and one of these is neither: {error}") from error
+                texts = pa.array(texts, pa.large_string())
+            except UnicodeEncodeError as error:  # half a surrogate pair
+                raise DataError(f"texts are strings of Unicode: {error}") from error
         # large_string has 64-bit offsets: taking rows of a plain string column fails beyond 2 GiB of text.
         array = texts.cast(pa.large_string())
         blank = pc.equal(pc.binary_length(pc.utf8_trim_whitespace(array)), 0)
@@ -228,7 +232,7 @@ class ArrayColumn(Column):
             raise DataError(f"an array {array.shape} of {array.dtype}; expected numbers in rows and columns, (N, F)")
         self.values = array.astype(np.float32, copy=False)
         """float32 ``(N, F)``"""
-        self._present = np.isfinite(self.values).all(1)
+        self._present: np.ndarray = np.asarray(np.isfinite(self.values).all(axis=1))
 
     def __len__(self) -> int:
         return len(self.values)
@@ -245,7 +249,7 @@ class ArrayColumn(Column):
 
     def fingerprint(self) -> str:
         hasher = hashlib.blake2b(f"array {self.values.shape}".encode(), digest_size=16)
-        hasher.update(np.ascontiguousarray(self.values, "<f4"))
+        hasher.update(np.ascontiguousarray(self.values, "<f4").data)
         return hasher.hexdigest()
 
     def distinct(self) -> np.ndarray:

@@ -65,11 +65,8 @@ def list_pictures(folder: Path) -> PictureFolder:
     parts = [PurePosixPath(relative).parts[:-1] for relative in inside]
     tops = {part[0] if part else "" for part in parts}
     splits: dict[str, np.ndarray] = {}
-    if (
-        "train" in {_SPLITS.get(top.lower()) for top in tops}
-        and len(tops) > 1
-        and all(t.lower() in _SPLITS for t in tops)
-    ):
+    called = {_SPLITS.get(top.lower()) for top in tops}
+    if "train" in called and len(called) > 1 and None not in called:
         names = [_SPLITS[part[0].lower()] for part in parts]
         splits = {split: np.flatnonzero(np.array(names) == split) for split in dict.fromkeys(names)}
         parts = [part[1:] for part in parts]

@@ -32,24 +32,7 @@ MAX_PIXELS = 64_000_000
 """Largest picture that is decoded, in pixels; a larger one is taken for a decompression bomb."""
 
 PICTURE_SUFFIXES = frozenset(
-    f".{ending}"
-    for ending in (
-        "avif",
-        "bmp",
-        "gif",
-        "jfif",
-        "jpe",
-        "jpeg",
-        "jpg",
-        "pbm",
-        "pgm",
-        "png",
-        "pnm",
-        "ppm",
-        "tif",
-        "tiff",
-        "webp",
-    )
+    ".avif .bmp .gif .jfif .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split()  # noqa: SIM905
 )
 """File names that are taken for pictures, in lower case."""
 
@@ -276,6 +259,7 @@ def _head(source: str | Path | bytes) -> bytes:
 
 def _upright(picture: Image.Image) -> Image.Image:
     """Turned as the EXIF orientation says."""
+    picture.load()  # first: Pillow turns TIFF itself while loading, and PNG may have its EXIF behind the pixels
     try:
         orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # EXIF that cannot be parsed says nothing about the picture, which may still be sound

@@ -12,7 +12,7 @@ from PIL import Image
 
 from unalike.data import casting, folders, tables
 from unalike.data.collection import TOLERANCE, Collection, skip_unreadable
-from unalike.data.columns import ArrayColumn, Column, ImageColumn, LabelColumn, TextColumn
+from unalike.data.columns import ArrayColumn, Column, ImageColumn, LabelColumn
 from unalike.data.images import MAX_PIXELS, PICTURE_SUFFIXES, Failure, iter_decoded, iter_headers
 from unalike.errors import DataError
 
@@ -133,10 +133,9 @@ def verify_pictures(collection: Collection, *, tolerance: float = TOLERANCE, wor
 def _from_path(path: Path, how: _How) -> Collection:
     try:
         path = path.expanduser()
-        is_folder, is_file = path.is_dir(), path.is_file()
+        is_folder, is_file, name = path.is_dir(), path.is_file(), how.name or path.resolve().name
     except (OSError, RuntimeError, ValueError) as error:  # a name too long, a home that is not there, a NUL
         raise DataError(f"{str(path)[:80]!r} is no path that can be opened: {error}. Accepted: {ACCEPTED}") from error
-    name = how.name or path.resolve().name
     if is_folder and tables.is_saved_dataset(path):
         saved, splits = tables.open_saved_dataset(path)
         return _from_table(saved, how, name, Path(how.base or path), splits)
@@ -330,9 +329,8 @@ def _complete(collection: Collection, tolerance: float) -> Collection:
         used = np.unique(label.codes[label.present])
         if len(used) < 2:
             only = f"all labels are {label.names[used[0]]!r}" if len(used) else "all labels are missing"
-            collection = collection.replace(
-                notes=(*collection.notes, f"{only}: no score that needs classes is defined")
-            )
+            note = f"{only}: scores that compare classes are not defined"
+            collection = collection.replace(notes=(*collection.notes, note))
     return collection
 
 

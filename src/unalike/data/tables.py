@@ -1,4 +1,4 @@
-"""Tables from files: CSV, Parquet, JSON lines and saved Hugging Face datasets, of which only the wanted columns are read."""
+"""Tables from files: CSV, Parquet, JSON lines, saved Hugging Face datasets. Only the wanted columns are read."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ _ROWS = 16384
 class Table(Protocol):
     """A table whose columns are known and not yet read."""
 
-    columns: Mapping[str, pa.DataType]
+    @property
+    def columns(self) -> Mapping[str, pa.DataType]:
+        """Types by name, in order."""
 
     def read(self, uses: Mapping[str, Use]) -> pa.Table:
         """The columns that are keys of ``uses``."""
@@ -92,8 +94,8 @@ class CsvTable:
     def __init__(self, path: Path, encoding: str | None = None) -> None:
         self._path = path
         self._encoding = find_encoding(path, encoding)
-        self._delimiter = "\t" if {".tsv", ".tab"} & set(path.suffixes) else self._sniff()
         with self._reading():
+            self._delimiter = "\t" if {".tsv", ".tab"} & set(path.suffixes) else self._sniff()
             schema = self._open(pyarrow.csv.ConvertOptions(null_values=_MISSING, strings_can_be_null=True)).schema
             names = schema.names
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -272,10 +274,18 @@ def find_encoding(path: Path, encoding: str | None) -> str:
         raise DataError(f"there is no encoding {encoding!r}; common ones are utf-8, latin-1, cp1252, utf-16") from None
     try:
         with pa.input_stream(str(path), compression="detect") as file:
-            head = file.read(4)
+            head = file.read(64)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}") from error
-    return next((marked for mark, marked in _BOMS if head.startswith(mark)), name)
+    for mark, marked in _BOMS:
+        if head.startswith(mark):
+            return marked
+    if b"\0" in head and name == "utf-8":
+        raise DataError(
+            f"{path} begins with zero bytes among its letters: it is UTF-16 without a byte order mark (try"
+            " encoding='utf-16-le', --encoding utf-16-le), or no text at all"
+        )
+    return name
 
 
 def open_text(path: Path, encoding: str) -> io.TextIOWrapper:
