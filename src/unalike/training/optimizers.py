@@ -79,7 +79,7 @@ def make_optimizer(parameters: Iterable[nn.Parameter], training: Training) -> Op
     ]
     groups = [group for group in groups if group["params"]]
     if training.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=training.learning_rate)
+        return torch.optim.AdamW(groups, lr=training.learning_rate, fused=True)
     if training.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=training.learning_rate, momentum=0.9)
     for group in groups:
