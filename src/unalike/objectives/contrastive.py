@@ -8,8 +8,16 @@ from torch.nn.functional import softplus
 
 from unalike.errors import DataError
 from unalike.objectives.checks import same_shape
-from unalike.objectives.score import Sums, check_scores, inverse_temperature, log_add, score_sums, sums_of_plan
-from unalike.pairing import Pairing, Plan, SameIndex, SameLabel, Tile
+from unalike.objectives.score import (
+    Sums,
+    check_scores,
+    inverse_temperature,
+    log_add,
+    one_sided_loss,
+    score_sums,
+    sums_of_plan,
+)
+from unalike.pairing import ExtraNegatives, Pairing, Plan, SameIndex, SameLabel, Tile
 
 
 def info_nce(
@@ -35,7 +43,8 @@ def info_nce(
         temperature: above zero: a number, or a tensor with one or ``N`` entries.
         pairing: which keys are positive or ignored; `SameIndex` if None.
         symmetric: the mean of this loss and of the loss with rows and columns exchanged.
-        extra_negatives: ``(K, D)`` further keys that are negatives of every query, such as a queue.
+        extra_negatives: ``(K, D)`` further keys that are negatives of every query, such as a queue; they have no side
+            of their own in the symmetric loss.
 
     Data: pairs (a query and its key), or what the pairing says.
     Cost: 6NMD flops one-sided, 8NMD symmetric; memory O((N + M) D), never N x M.
@@ -49,19 +58,34 @@ def info_nce(
         >>> round(float(info_nce(torch.eye(3), torch.eye(3), temperature=1.0)), 4)
         0.5514
     """
-    sums = score_sums(queries, keys, temperature=temperature, pairing=pairing, columns=symmetric)
-    if extra_negatives is not None:
-        sums = sums._replace(negative=_with_extra(sums, queries, extra_negatives, temperature))
-    loss = mean_over_paired(coupled(sums), sums)
+    pairing = SameIndex() if pairing is None else pairing
     if symmetric:
-        assert sums.columns is not None
-        loss = (loss + mean_over_paired(coupled(sums.columns), sums.columns)) / 2
+        return narrow(_both_sides(queries, keys, temperature, pairing, extra_negatives), queries)
+    if extra_negatives is not None and len(extra_negatives):
+        check_scores(queries, extra_negatives)
+        keys = torch.cat([keys, extra_negatives])
+        pairing = ExtraNegatives(pairing, len(extra_negatives))
+    check_scores(queries, keys)
+    inverse, plan = inverse_temperature(temperature, queries), pairing.plan(queries, keys)
+    loss = one_sided_loss(queries, keys, inverse, plan)
+    if loss is None:
+        sums = sums_of_plan(queries, keys, inverse, plan)
+        loss = mean_over_paired(coupled(sums), sums)
     return narrow(loss, queries)
 
 
+def _both_sides(
+    queries: Tensor, keys: Tensor, temperature: float | Tensor, pairing: Pairing, extra: Tensor | None
+) -> Tensor:
+    sums = score_sums(queries, keys, temperature=temperature, pairing=pairing, columns=True)
+    assert sums.columns is not None
+    columns = mean_over_paired(coupled(sums.columns), sums.columns)
+    if extra is not None and len(extra):
+        sums = sums._replace(negative=_with_extra(sums, queries, extra, temperature))
+    return (mean_over_paired(coupled(sums), sums) + columns) / 2
+
+
 def _with_extra(sums: Sums, queries: Tensor, extra: Tensor, temperature: float | Tensor) -> Tensor:
-    if not extra.shape[0]:
-        return sums.negative
     check_scores(queries, extra)
     everything = Plan((queries.shape[0], extra.shape[0]), queries.device)
     inverse = inverse_temperature(temperature, queries)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -55,8 +56,8 @@ class Totals:
     """Sums of weight x score over rows and over columns, for plans with a weight for each pair."""
     weight: tuple[Tensor, Tensor] | None = None
     """Sums of the weights."""
-    stored: object | None = None
-    """What a faster path keeps for its backward pass."""
+    stored: Tensor | None = None
+    """Exponentials that the native path keeps for its backward pass."""
 
 
 def accumulator(device: torch.device) -> torch.dtype:
@@ -270,9 +271,9 @@ def backward(
 ) -> tuple[Tensor | None, Tensor | None]:
     """Derivatives by the scaled queries and by the keys; in symmetric walks the first is by the set, both ways."""
     walk = Walk(scaled, keys, task)
-    of_rows = {kind: _share(slopes.rows[kind], totals.rows[kind], scaled) for kind in task.kinds}
+    of_rows = {kind: share_of(slopes.rows[kind], totals.rows[kind], scaled.dtype) for kind in task.kinds}
     of_columns = {
-        kind: _share(slopes.columns[kind], totals.columns[kind], scaled) if task.columns else None
+        kind: share_of(slopes.columns[kind], totals.columns[kind], scaled.dtype) if task.columns else None
         for kind in task.kinds
     }
     if task.symmetric:
@@ -306,11 +307,15 @@ def backward(
     return d_queries, d_keys
 
 
-def _share(slope: Tensor | None, total: Tensor, like: Tensor) -> Tensor | None:
+@overload
+def share_of(slope: None, total: Tensor, dtype: torch.dtype) -> None: ...
+@overload
+def share_of(slope: Tensor, total: Tensor, dtype: torch.dtype) -> Tensor: ...
+def share_of(slope: Tensor | None, total: Tensor, dtype: torch.dtype) -> Tensor | None:
     """What one exponential weighs in the derivative; an empty sum has no terms to weigh."""
     if slope is None:
         return None
-    return torch.where((slope == 0) | (total == 0), 0.0, slope / total).to(like.dtype)
+    return torch.where((slope == 0) | (total == 0), 0.0, slope / total).to(dtype)
 
 
 def _slopes_of_tile(
@@ -356,3 +361,48 @@ def _slopes_of_tile(
 
 def _at(values: Tensor | None, part: slice, axis: int) -> Tensor | None:
     return None if values is None else values[part].unsqueeze(axis)
+
+
+def one_sided(
+    queries: Tensor,
+    keys: Tensor,
+    scaled: Tensor,
+    inverse: float | Tensor,
+    task: Task,
+    positive: Tensor,
+    only: Tensor,
+    share: Tensor,
+) -> tuple[Tensor, Tensor, Tensor] | None:
+    """Log sums over each row's negatives, and the derivatives of ``sum share * softplus(sum - positive)``, in one walk.
+
+    A strip of whole rows is held at once, so that its sums are known before its exponentials are used again. The
+    derivatives are by the scaled queries and by the keys. None where sums may lose terms.
+    """
+    bound, limit = bound_of(queries, keys, inverse), reach(queries.dtype)
+    edges = task.plan.apart
+    if not bound <= 4 * limit or edges is None:
+        return None
+    shift = max(0.0, bound - limit)
+    n, m = task.plan.shape
+    wide, dtype = accumulator(queries.device), queries.dtype
+    strip = min(n, tiles.strip_rows(m, megabytes=8))
+    buffer = torch.empty(strip, m, dtype=dtype, device=queries.device)
+    negative = torch.empty(n, dtype=wide, device=queries.device)
+    d_queries, d_keys = torch.empty_like(scaled), torch.zeros_like(keys)
+    every = slice(0, m)
+    for first in range(0, n, strip):
+        rows = slice(first, min(first + strip, n))
+        powers = torch.mm(scaled[rows], keys.T, out=buffer[: rows.stop - first])
+        r, c, e = edges.within(rows, every)
+        powers[r, c] = -torch.inf
+        powers = powers.sub_(shift).exp_() if shift else powers.exp_()
+        sums = powers.sum(1).to(wide)
+        negative[rows] = sums.log() + shift
+        slope = share[rows] * torch.sigmoid(negative[rows] - positive[rows])
+        powers.mul_(share_of(slope, sums, dtype)[:, None])
+        powers[r, c] = torch.where(only[rows][r] == e, -slope[r], 0.0).to(dtype)
+        torch.mm(powers, keys, out=d_queries[rows])
+        d_keys.addmm_(powers.T, scaled[rows])
+    if shift and bool((negative < shift - 57.0).any()):
+        return None
+    return negative, d_queries, d_keys

@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from unalike.errors import DataError, SettingsError
-from unalike.objectives import portable
+from unalike.objectives import fast, portable
+from unalike.objectives.native import Kernels
 from unalike.objectives.once import once
 from unalike.objectives.portable import Slopes, Task, Totals
 from unalike.pairing import Edges, Pairing, Plan, SameIndex
@@ -158,20 +160,22 @@ class _ScoreSums(torch.autograd.Function):
     def forward(
         ctx: Any, queries: Tensor, keys: Tensor | None, inverse: float | Tensor, task: Task
     ) -> tuple[Tensor | None, ...]:
-        dtype = torch.float64 if torch.float64 in (queries.dtype, _or(keys, queries).dtype) else torch.float32
-        with torch.autocast(queries.device.type, enabled=False):
-            q = queries.detach().to(dtype).contiguous()
-            k = q if keys is None else keys.detach().to(dtype).contiguous()
-            scaled = q * _column(inverse, dtype)
-            totals = portable.forward(q, k, scaled, _detached(inverse), task)
-            edges = task.plan.apart
-            apart = None if edges is None else portable.edge_scores(q, k, edges, _detached(inverse))
-        ctx.task, ctx.totals, ctx.inverse_number = task, totals, inverse
+        q, k = computed(queries, keys)
+        number = _detached(inverse)
+        edges, apart = task.plan.apart, None
+        kernels = fast.kernels_for(q, k, task)
+        totals = None
+        with torch.autocast(q.device.type, enabled=False):
+            if kernels is not None:
+                totals = fast.forward(kernels, q, k, number, task, keep=any(ctx.needs_input_grad))
+            if totals is None:
+                kernels = None
+                totals = portable.forward(q, k, q * column(number, q.dtype), number, task)
+            if edges is not None:
+                apart = pair_scores(q, k, edges, number, kernels)
+        ctx.task, ctx.totals, ctx.kernels, ctx.inverse = task, totals, kernels, number
         ctx.dtypes = (queries.dtype, _or(keys, queries).dtype)
-        if isinstance(inverse, Tensor):
-            ctx.save_for_backward(q, k, scaled, inverse)
-        else:
-            ctx.save_for_backward(q, k, scaled)
+        ctx.save_for_backward(q, k)
         rows = [_log(totals, totals.rows, totals.row_shift, kind) for kind in ("negative", "positive")]
         columns = [_log(totals, totals.columns, totals.column_shift, kind) for kind in ("negative", "positive")]
         weighted, weight = totals.weighted or (None, None), totals.weight or (None, None)
@@ -181,34 +185,124 @@ class _ScoreSums(torch.autograd.Function):
     @staticmethod
     @once
     def backward(ctx: Any, *slopes: Tensor | None) -> tuple[Tensor | None, ...]:
-        task, totals = ctx.task, ctx.totals
-        q, k, scaled, *rest = ctx.saved_tensors
-        inverse = rest[0] if rest else ctx.inverse_number
+        task, totals, inverse = ctx.task, ctx.totals, ctx.inverse
+        q, k = ctx.saved_tensors
         needs_queries, needs_keys, needs_inverse, _ = ctx.needs_input_grad
         unit, (rn, rp, rm, cn, cp, cm, apart) = _unit(slopes[:7])
+        d_queries: Tensor | None
+        d_keys: Tensor | None
         found = Slopes({"negative": rn, "positive": rp}, {"negative": cn, "positive": cp}, (rm, cm), apart)
         with torch.autocast(q.device.type, enabled=False):
-            needs = (needs_queries or needs_inverse, needs_keys)
-            d_queries, d_keys = portable.backward(k, scaled, task, totals, found, needs)
+            if ctx.kernels is not None:
+                d_queries, d_keys = fast.backward(ctx.kernels, q, k, inverse, task, totals, found)
+            else:
+                scale = column(inverse, q.dtype)
+                needs = (needs_queries or needs_inverse, needs_keys)
+                d_queries, d_keys = portable.backward(k, q * scale, task, totals, found, needs)
+                d_queries = None if d_queries is None else d_queries.mul_(scale)
         d_inverse = None
         if needs_inverse:
             assert d_queries is not None
-            d_inverse = torch.einsum("nd,nd->n", q, d_queries).double()
-            if not inverse.ndim:
-                d_inverse = d_inverse.sum() * (0.5 if task.symmetric else 1.0)
-            d_inverse = (d_inverse * unit).to(inverse.dtype)
-        if d_queries is not None:
-            d_queries = d_queries.mul_(_column(inverse, q.dtype) * unit.to(q.dtype)).to(ctx.dtypes[0])
-        if d_keys is not None:
-            d_keys = d_keys.mul_(unit.to(q.dtype)).to(ctx.dtypes[1])
-        return d_queries if needs_queries else None, d_keys, d_inverse, None
+            d_inverse = slope_of_inverse(q, d_queries, inverse) * unit
+            d_inverse = d_inverse * (0.5 if task.symmetric else 1.0)
+        if not isinstance(unit, float):
+            d_queries, d_keys = (None if d is None else d.mul_(unit.to(d.dtype)) for d in (d_queries, d_keys))
+        return (
+            d_queries.to(ctx.dtypes[0]) if needs_queries and d_queries is not None else None,
+            d_keys.to(ctx.dtypes[1]) if needs_keys and d_keys is not None else None,
+            d_inverse,
+            None,
+        )
+
+
+class _Ready(torch.autograd.Function):
+    """A loss whose gradients were made with it."""
+
+    @staticmethod
+    def forward(ctx: Any, queries: Tensor, keys: Tensor, inverse: Any, loss: Tensor, *slopes: Tensor) -> Tensor:
+        ctx.save_for_backward(*slopes)
+        ctx.dtypes = (queries.dtype, keys.dtype)
+        return loss
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        d_queries, d_keys, *d_inverse = ctx.saved_tensors
+        needs = ctx.needs_input_grad
+        factor = slope.to(d_queries.dtype)
+        return (
+            (d_queries * factor).to(ctx.dtypes[0]) if needs[0] else None,
+            (d_keys * factor).to(ctx.dtypes[1]) if needs[1] else None,
+            d_inverse[0] * slope if d_inverse else None,
+            *(None for _ in needs[3:]),
+        )
+
+
+def one_sided_loss(queries: Tensor, keys: Tensor, inverse: float | Tensor, plan: Plan) -> Tensor | None:
+    """The mean over rows of ``softplus(negative - positive)``, three multiplications in place of four.
+
+    The gradients are made with the loss. None where this cannot be done: several positives a row, labels, no
+    gradient wanted, or scores of too wide a range; then the general way serves.
+    """
+    edges = plan.apart
+    only = None if edges is None else edges.only
+    if edges is None or only is None or plan.labels or plan.weights or plan.negatives:
+        return None
+    wanted = [x for x in (queries, keys, inverse) if isinstance(x, Tensor) and x.requires_grad]
+    if not torch.is_grad_enabled() or not wanted:
+        return None
+    task = Task(plan)
+    with torch.no_grad(), torch.autocast(queries.device.type, enabled=False):
+        q, k = computed(queries, keys)
+        number = _detached(inverse)
+        kernels = fast.kernels_for(q, k, task)
+        positive = pair_scores(q, k, edges, number, kernels)[only]
+        share = torch.full_like(positive, 1.0 / positive.shape[0])
+        if kernels is not None:
+            found = fast.one_sided(kernels, q, k, number, task, positive, only, share)
+        else:
+            scale = column(number, q.dtype)
+            found = portable.one_sided(q, k, q * scale, number, task, positive, only, share)
+            if found is not None:
+                found[1].mul_(scale)
+        if found is None:
+            return None
+        negative, d_queries, d_keys = found
+        loss = softplus(negative - positive).mean()
+        slopes = [d_queries, d_keys]
+        if isinstance(inverse, Tensor) and inverse.requires_grad:
+            slopes.append(slope_of_inverse(q, d_queries, inverse.detach()))
+    result: Tensor = _Ready.apply(queries, keys, inverse, loss, *slopes)
+    return result
+
+
+def computed(queries: Tensor, keys: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Queries and keys as they are computed with: float64 if one of them is, else float32; contiguous."""
+    dtype = torch.float64 if torch.float64 in (queries.dtype, _or(keys, queries).dtype) else torch.float32
+    q = queries.detach().to(dtype).contiguous()
+    return q, q if keys is None or keys is queries else keys.detach().to(dtype).contiguous()
+
+
+def pair_scores(
+    queries: Tensor, keys: Tensor, edges: Edges, inverse: float | Tensor, kernels: Kernels | None
+) -> Tensor:
+    """``(E,)`` scores of single pairs with the digits of float64."""
+    if kernels is not None:
+        return fast.edge_scores(kernels, queries, keys, edges, inverse)
+    return portable.edge_scores(queries, keys, edges, inverse)
+
+
+def slope_of_inverse(queries: Tensor, d_queries: Tensor, inverse: Tensor) -> Tensor:
+    """The derivative by one over the temperature, from that by the queries: scores are linear in both."""
+    rows = torch.einsum("nd,nd->n", queries, d_queries).double()
+    return (rows / inverse if inverse.ndim else rows.sum() / inverse).to(inverse.dtype)
 
 
 def _detached(inverse: float | Tensor) -> float | Tensor:
     return inverse.detach() if isinstance(inverse, Tensor) else inverse
 
 
-def _column(inverse: float | Tensor, dtype: torch.dtype) -> float | Tensor:
+def column(inverse: float | Tensor, dtype: torch.dtype) -> float | Tensor:
     """The inverse temperature in the shape that scales rows."""
     if not isinstance(inverse, Tensor):
         return inverse
@@ -222,10 +316,12 @@ def _log(totals: Totals, sums: dict[str, Tensor], shifts: dict[str, Tensor], kin
     return sums[kind].log() + (shifts[kind] if totals.shift is None else totals.shift)
 
 
-def _unit(slopes: tuple[Tensor | None, ...]) -> tuple[Tensor, list[Tensor | None]]:
-    """Slopes over their largest, so that float32 holds them whatever the scale of the loss."""
-    given = [slope.abs().amax() for slope in slopes if slope is not None and slope.numel()]
-    largest = torch.stack(given).amax()
+def _unit(slopes: tuple[Tensor | None, ...]) -> tuple[Tensor | float, list[Tensor | None]]:
+    """Slopes over their largest where float32 could not hold them over a sum, and that largest; else as they are."""
+    given = [slope for slope in slopes if slope is not None and slope.numel()]
+    largest = torch.stack([slope.abs().amax() for slope in given]).amax()
+    if 1e-7 < float(largest) < 1e7:
+        return 1.0, list(slopes)
     unit = torch.where(largest > 0, largest, 1.0)
     return unit, [None if slope is None else slope / unit for slope in slopes]
 
@@ -292,7 +388,7 @@ def _label_means(
 ) -> tuple[_Linear | None, _Linear | None]:
     if plan.labels is None or plan.same == "ignored" or plan.weights is not None:
         return None, None
-    codes, (rows, cols) = _classes(*plan.labels)
+    codes, rows, cols = plan.codes
     wide = portable.accumulator(queries.device)
     total = _LabelScores.apply(queries, keys, rows, cols, codes) * _wide(inverse, wide)
     by_row = _Linear(total, _counts(rows, cols, codes, wide))
@@ -304,16 +400,6 @@ def _label_means(
 
 def _wide(inverse: float | Tensor, dtype: torch.dtype) -> float | Tensor:
     return inverse.to(dtype) if isinstance(inverse, Tensor) else inverse
-
-
-def _classes(rows: Tensor, columns: Tensor) -> tuple[int, tuple[Tensor, Tensor]]:
-    """Consecutive codes; missing labels of rows and of columns get two codes that never meet."""
-    n = rows.shape[0]
-    _, codes = torch.unique(torch.cat([rows, columns]), return_inverse=True)
-    classes = int(codes.max()) + 1
-    ours = torch.where(rows < 0, classes, codes[:n])
-    theirs = torch.where(columns < 0, classes + 1, codes[n:])
-    return classes + 2, (ours, theirs)
 
 
 def _counts(rows: Tensor, columns: Tensor, classes: int, dtype: torch.dtype) -> Tensor:

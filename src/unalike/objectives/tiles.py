@@ -34,6 +34,30 @@ def portable(device: torch.device) -> Shape:
     return Shape(1024, 1024) if device.type == "cpu" else Shape(4096, 4096)
 
 
+def native(shape: tuple[int, int], threads: int, *, symmetric: bool) -> Shape:
+    """Tiles of the native path: half of the second-level cache, and enough of them for every thread to have some."""
+    n, m = shape
+    room = cache_bytes(2) // 2 // 4
+    if symmetric:
+        side = _even(n, 4, int(room**0.5))
+        return Shape(side, side)
+    rows = _even(n, max(4, 2 * threads), min(256, int((room / 2) ** 0.5)))
+    return Shape(rows, _even(m, 2, room // rows))
+
+
+def native_strip(shape: tuple[int, int], threads: int) -> Shape:
+    """Rows of a strip over all columns whose exponentials stay near, and columns of a product in it."""
+    n, m = shape
+    room = 4 * cache_bytes(2) // 4
+    return Shape(_even(n, max(4, threads), min(128, max(32, room // m))), _even(m, 1, 512))
+
+
+def _even(length: int, parts: int, most: int) -> int:
+    """The size of a tile, a multiple of 16 and no more than about ``most``, that cuts a length into like parts."""
+    pieces = parts * max(1, -(-length // (parts * most)))
+    return max(16, -(-length // (16 * pieces)) * 16)
+
+
 def strip_rows(columns: int, *, megabytes: int = 16) -> int:
     """Rows of a strip over all columns that holds so many megabytes of float32."""
     return max(1, (megabytes << 18) // max(columns, 1))

@@ -47,6 +47,7 @@ class Edges:
                 f"give at least {n + max(offset, 0)} keys, or another pairing"
             )
         rows = torch.arange(n, device=device)
+        only = rows if weight == 1.0 else None
         return Edges(
             rows,
             rows if offset == 0 else rows + offset,
@@ -55,6 +56,7 @@ class Edges:
             per_row=1,
             bijective=n == m,
             ones=weight == 1.0,
+            only=only,
         )
 
     @staticmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import torch
@@ -75,6 +76,18 @@ class Plan:
         assert self.labels is not None
         ours, theirs = self.labels[0][rows, None], self.labels[1][None, columns]
         return (ours == theirs) & (ours >= 0)
+
+    @cached_property
+    def codes(self) -> tuple[int, Tensor, Tensor]:
+        """How many codes there are, and labels as codes from 0; missing ones of rows and of columns never meet."""
+        assert self.labels is not None
+        rows, columns = self.labels
+        own = rows is columns
+        values, codes = torch.unique(rows if own else torch.cat(self.labels), return_inverse=True)
+        count = values.shape[0]
+        ours = torch.where(rows < 0, count, codes if own else codes[: rows.shape[0]])
+        theirs = torch.where(columns < 0, count + 1, codes if own else codes[rows.shape[0] :])
+        return count + 2, ours, theirs
 
     def whole(self) -> Tile:
         """Weights of all pairs at once; N x M numbers each, for small sets and tests."""

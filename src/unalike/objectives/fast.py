@@ -1,0 +1,223 @@
+"""The score primitive through the compiled kernels: what `portable` does, for float32 on a CPU."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from unalike.objectives import native, tiles
+from unalike.objectives.native import Kernels, Walk
+from unalike.objectives.portable import Slopes, Task, Totals, share_of
+from unalike.pairing import Edges
+
+REACH = 60.0
+"""``exp`` of this over many pairs stays a normal float32 number, and so does ``exp`` of its negative."""
+LOG2E = 1.0 / math.log(2.0)
+STORE_FROM = 256
+"""Width of vectors from which computing scores again costs more than keeping their exponentials."""
+
+_budget = [0]
+
+
+@contextmanager
+def stored_exponentials(size: int) -> Iterator[None]:
+    """Inside of the ``with``, keep the exponentials between forward and backward where they take up to ``size`` bytes.
+
+    Saves one of four multiplications at the price of memory for all N x M of them. Used where it pays, which is for
+    vectors of length 256 and more, and by the native path only.
+
+    Example:
+        >>> import torch
+        >>> from unalike.objectives import clip, stored_exponentials
+        >>> with stored_exponentials(1 << 30):
+        ...     round(clip(torch.eye(3), torch.eye(3), logit_scale=1.0).item(), 4)
+        0.5514
+    """
+    _budget.append(size)
+    try:
+        yield
+    finally:
+        _budget.pop()
+
+
+def kernels_for(queries: Tensor, keys: Tensor, task: Task) -> Kernels | None:
+    """The kernels, where they can do this task."""
+    plan = task.plan
+    if queries.device.type != "cpu" or queries.dtype != torch.float32 or plan.weights is not None:
+        return None
+    if max(*plan.shape, queries.shape[1]) >= 2**31:
+        return None
+    return native.kernels()
+
+
+def shift_for(kernels: Kernels, queries: Tensor, keys: Tensor, inverse: float | Tensor) -> float | None:
+    """What is taken off every score so that no exponential overflows; None where the portable path must take care."""
+    longest = kernels.longest(queries)
+    bound = longest * (longest if keys is queries else kernels.longest(keys))
+    bound *= float(inverse.abs().max()) if isinstance(inverse, Tensor) else inverse
+    return max(0.0, bound - REACH) if bound <= 3 * REACH else None
+
+
+class Prepared(NamedTuple):
+    """A walk, and the tensors whose addresses it holds."""
+
+    walk: Walk
+    alive: list[Tensor]
+
+
+def prepare(
+    kernels: Kernels, queries: Tensor, keys: Tensor, inverse: float | Tensor, task: Task, shift: float
+) -> Prepared:
+    """The walk with everything that forward and backward have in common."""
+    walk, plan = kernels.walk(queries, keys, symmetric=task.symmetric), task.plan
+    alive = [queries, keys]
+
+    def address(tensor: Tensor) -> int:
+        alive.append(tensor)
+        return tensor.data_ptr()
+
+    if isinstance(inverse, Tensor) and inverse.ndim:
+        walk.row_scale = address((inverse * LOG2E).float().contiguous())
+    else:
+        walk.scale = float(inverse) * LOG2E
+    walk.shift, walk.columns = shift * LOG2E, task.columns
+    if plan.labels is not None:
+        _, rows, columns = plan.codes
+        walk.row_label, walk.column_label = address(rows.int()), address(columns.int())
+        walk.separate = task.separate
+    if plan.apart is not None:
+        walk.pointers, walk.partners = address(plan.apart.pointers), address(plan.apart.columns.contiguous())
+    return Prepared(walk, alive)
+
+
+def forward(
+    kernels: Kernels, queries: Tensor, keys: Tensor, inverse: float | Tensor, task: Task, *, keep: bool
+) -> Totals | None:
+    """Sums of exponentials over rows, and columns where asked; None where a sum fell below what float32 holds."""
+    shift = shift_for(kernels, queries, keys, inverse)
+    if shift is None:
+        return None
+    walk, alive = prepare(kernels, queries, keys, inverse, task, shift)
+    totals = Totals(shift=shift)
+    n, m = task.plan.shape
+    totals.rows["negative"] = torch.empty(n, dtype=torch.float64)
+    walk.row_sum = totals.rows["negative"].data_ptr()
+    if task.columns:
+        totals.columns["negative"] = torch.empty(m, dtype=torch.float64)
+        walk.column_sum = totals.columns["negative"].data_ptr()
+    if task.separate:
+        totals.rows["positive"] = torch.empty(n, dtype=torch.float64)
+        walk.row_same = totals.rows["positive"].data_ptr()
+        if task.columns:
+            totals.columns["positive"] = torch.empty(m, dtype=torch.float64)
+            walk.column_same = totals.columns["positive"].data_ptr()
+    if keep and queries.shape[1] >= STORE_FROM and 4 * n * m <= _budget[-1]:
+        totals.stored = torch.empty(n * m)
+        walk.stored = totals.stored.data_ptr()
+    kernels.run("forward", walk)
+    del alive
+    if not _settle(totals):
+        return None
+    return totals
+
+
+def _settle(totals: Totals) -> bool:
+    """Bring empty sums to zero: what is held apart counts as 2^-126. False where a sum may have lost terms."""
+    for total in (*totals.rows.values(), *totals.columns.values()):
+        if totals.shift:
+            if bool((total < 1e-25).any()):
+                return False
+        else:
+            total.masked_fill_(total < 1e-30, 0.0)
+    return True
+
+
+def backward(
+    kernels: Kernels, queries: Tensor, keys: Tensor, inverse: float | Tensor, task: Task, totals: Totals, slopes: Slopes
+) -> tuple[Tensor, Tensor | None]:
+    """Derivatives by the queries and by the keys; in symmetric walks the first is by the set, both ways."""
+    assert totals.shift is not None
+    walk, alive = prepare(kernels, queries, keys, inverse, task, totals.shift)
+    over = inverse.detach().double() if isinstance(inverse, Tensor) else inverse
+
+    def address(tensor: Tensor) -> int:
+        alive.append(tensor)
+        return tensor.data_ptr()
+
+    def weight(slope: Tensor | None, total: Tensor | None) -> int | None:
+        if slope is None or total is None:
+            return None
+        return address(share_of(slope * over, total, torch.float32))
+
+    walk.row_weight = weight(slopes.rows["negative"], totals.rows["negative"])
+    walk.row_same_weight = weight(slopes.rows["positive"], totals.rows.get("positive"))
+    if task.symmetric:
+        walk.column_weight, walk.column_same_weight = walk.row_weight, walk.row_same_weight
+    elif task.columns:
+        walk.column_weight = weight(slopes.columns["negative"], totals.columns["negative"])
+        walk.column_same_weight = weight(slopes.columns["positive"], totals.columns.get("positive"))
+    if walk.column_same_weight and not walk.column_weight:
+        walk.column_weight = address(torch.zeros(keys.shape[0]))
+    if slopes.apart is not None:
+        edges = task.plan.apart
+        assert edges is not None
+        apart = slopes.apart * (over[edges.rows] if isinstance(over, Tensor) and over.ndim else over)
+        if task.symmetric:
+            apart = apart + apart[edges.mirror]
+        walk.pair_weight = address(apart.float())
+    if isinstance(totals.stored, Tensor):
+        walk.stored, walk.have = address(totals.stored), True
+        totals.stored = None  # the walk overwrites it; a second one computes again
+    d_queries = torch.empty_like(queries)
+    d_keys = None if task.symmetric else torch.empty_like(keys)
+    walk.d_queries = d_queries.data_ptr()
+    walk.d_keys = None if d_keys is None else d_keys.data_ptr()
+    kernels.run("backward", walk)
+    return d_queries, d_keys
+
+
+def edge_scores(kernels: Kernels, queries: Tensor, keys: Tensor, edges: Edges, inverse: float | Tensor) -> Tensor:
+    """``(E,)`` scores of single pairs, summed in float64."""
+    walk = kernels.walk(queries, keys)
+    pointers, partners = edges.pointers, edges.columns.contiguous()
+    walk.pointers, walk.partners = pointers.data_ptr(), partners.data_ptr()
+    scores = torch.empty(partners.shape[0], dtype=torch.float64)
+    kernels.run("pairs", walk, scores.data_ptr())
+    if isinstance(inverse, Tensor):
+        wide = inverse.double()
+        return scores.mul_(wide[edges.rows] if wide.ndim else wide)
+    return scores.mul_(inverse)
+
+
+def one_sided(
+    kernels: Kernels,
+    queries: Tensor,
+    keys: Tensor,
+    inverse: float | Tensor,
+    task: Task,
+    positive: Tensor,
+    only: Tensor,
+    share: Tensor,
+) -> tuple[Tensor, Tensor, Tensor] | None:
+    """Log sums over each row's negatives and the derivatives of ``sum share * softplus(sum - positive)`` in one walk."""
+    shift = shift_for(kernels, queries, keys, inverse)
+    if shift is None:
+        return None
+    walk, alive = prepare(kernels, queries, keys, inverse, task, shift)
+    shape = tiles.native_strip(task.plan.shape, walk.threads)
+    walk.tile_rows, walk.tile_columns = shape.rows, shape.columns
+    totals = Totals(rows={"negative": torch.empty(queries.shape[0], dtype=torch.float64)}, shift=shift)
+    alive += [positive.contiguous(), only.contiguous(), (share * inverse).double().contiguous()]
+    walk.positive, walk.only, walk.share = (tensor.data_ptr() for tensor in alive[-3:])
+    d_queries, d_keys = torch.empty_like(queries), torch.empty_like(keys)
+    walk.row_sum = totals.rows["negative"].data_ptr()
+    walk.d_queries, walk.d_keys = d_queries.data_ptr(), d_keys.data_ptr()
+    kernels.run("fused", walk)
+    if not _settle(totals):
+        return None
+    return totals.rows["negative"].log() + shift, d_queries, d_keys

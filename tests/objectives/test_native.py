@@ -1,0 +1,253 @@
+"""The compiled kernels against the portable path in float64, for every instruction set that this processor has."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import brute
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unalike.errors import SettingsError
+from unalike.objectives import (
+    backend,
+    clip,
+    fast,
+    info_nce,
+    native,
+    nt_xent,
+    score_sums,
+    stored_exponentials,
+    sup_con,
+    tiles,
+    use_backend,
+)
+from unalike.objectives.native import build
+from unalike.pairing import Graph, SameIndex, SameLabel, SharedText, Without
+
+needs_kernels = pytest.mark.skipif(native.kernels() is None, reason=f"portable: {native.why_portable()}")
+
+
+def has(level: str) -> bool:
+    with use_backend(level):
+        return backend() == f"native ({level})"
+
+
+LEVELS = [level for level in native.LEVELS if has(level)]
+
+
+def small_tiles(monkeypatch, rows: int, columns: int) -> None:
+    monkeypatch.setattr(
+        tiles, "native", lambda shape, threads, symmetric: tiles.Shape(rows, rows if symmetric else columns)
+    )
+    monkeypatch.setattr(tiles, "native_strip", lambda shape, threads: tiles.Shape(rows, columns))
+
+
+def pairing_of(kind: str, n: int, m: int, seed: int, itself: bool):
+    generator = torch.Generator().manual_seed(seed)
+    if kind == "index":
+        return SameIndex(views=2) if itself else SameIndex()
+    if kind == "labels":
+        rows = torch.randint(-1, 3, (n,), generator=generator)
+        return SameLabel(rows) if itself else SameLabel(rows, torch.randint(-1, 3, (m,), generator=generator))
+    if kind == "graph":
+        weights = torch.rand(n, m, generator=generator)
+        weights = weights + weights.T if itself else weights
+        return Graph((weights * (weights > weights.mean())).to_sparse())
+    if kind == "without":
+        pairs = torch.stack(
+            [torch.randint(n, (5,), generator=generator), torch.randint(m, (5,), generator=generator)], 1
+        )
+        return Without(SameIndex(), torch.cat([pairs, pairs.flip(1)]) if itself else pairs)
+    return SharedText(torch.randint(0, 3, (n,), generator=generator), "ignored")
+
+
+def all_sums(sums) -> list[torch.Tensor]:
+    values = [sums.negative, sums.positive, sums.mean]
+    return values if sums.columns is None else values + all_sums(sums.columns)
+
+
+@needs_kernels
+@pytest.mark.parametrize("level", LEVELS)
+@settings(max_examples=100, deadline=None)
+@given(
+    n=st.integers(1, 40),
+    extra=st.integers(0, 30),
+    d=st.integers(1, 9),
+    kind=st.sampled_from(["index", "labels", "graph", "without", "ignored"]),
+    itself=st.booleans(),
+    columns=st.booleans(),
+    temperature=st.sampled_from([0.02, 0.3, "row"]),
+    tile=st.sampled_from([(4, 8), (16, 16), (8, 64), None]),
+    threads=st.integers(1, 3),
+    seed=st.integers(0, 10**6),
+)
+def test_equals_the_portable_path(level, n, extra, d, kind, itself, columns, temperature, tile, threads, seed):
+    n = 2 * n if itself else n
+    m = n if itself or kind == "ignored" else n + extra
+    columns = columns and temperature != "row" and not itself
+    q = brute.vectors(n, d, seed, dtype=torch.float32)
+    k = None if itself else brute.vectors(m, d, seed + 1, dtype=torch.float32)
+    t = torch.linspace(0.1, 1, n) if temperature == "row" else torch.tensor(temperature)
+    pairing = pairing_of(kind, n, m, seed, itself)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    results = []
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            if tile is not None:
+                small_tiles(patch, *tile)
+            for dtype, name in ((torch.float32, level), (torch.float64, "portable")):
+                a, learned = q.to(dtype).requires_grad_(), t.to(dtype).requires_grad_()
+                b = None if k is None else k.to(dtype).requires_grad_()
+                with use_backend(name):
+                    sums = score_sums(a, b, temperature=learned, pairing=pairing, columns=columns)
+                    weights = torch.rand(6, n + m, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+                    values = all_sums(sums)
+                    loss = sum(
+                        (torch.where(torch.isfinite(v), v, 0.0) * w[: len(v)]).sum()
+                        for v, w in zip(values, weights, strict=False)
+                    )
+                    loss = loss + 0.0 * (a.sum() + learned.sum() + (0.0 if b is None else b.sum()))
+                    inputs = [x for x in (a, b, learned) if x is not None]
+                    results.append((values, brute.gradients(loss, *inputs)))
+    finally:
+        torch.set_num_threads(before)
+    (found, slopes), (exact, exact_slopes) = results
+    for value, right in zip(found, exact, strict=True):
+        assert torch.allclose(value, right, rtol=3e-6, atol=3e-6)
+    scale = max(float(right.norm()) for right in exact_slopes[:-1])
+    for slope, right in zip(slopes[:-1], exact_slopes[:-1], strict=True):
+        assert float((slope - right).norm()) <= 5e-6 * scale + 1e-6
+    inner = float((exact_slopes[0] * q).abs().sum()) / float(t.min().detach()) + 1e-6
+    assert float((slopes[-1] - exact_slopes[-1]).abs().max()) <= 2e-5 * inner + 1e-4
+
+
+@needs_kernels
+@settings(max_examples=30, deadline=None)
+@given(
+    n=st.integers(1, 60),
+    extra=st.integers(0, 50),
+    d=st.integers(1, 8),
+    tile=st.sampled_from([(4, 8), (16, 32), None]),
+    scale=st.sampled_from([5.0, 100.0]),
+    seed=st.integers(0, 10**6),
+)
+def test_one_sided_gradients_come_with_the_loss(n, extra, d, tile, scale, seed):
+    q, k = brute.vectors(n, d, seed), brute.vectors(n + extra, d, seed + 1)
+    with pytest.MonkeyPatch.context() as patch:
+        if tile is not None:
+            small_tiles(patch, *tile)
+        for name in ("auto", "portable"):
+            a, b = q.float().requires_grad_(), k.float().requires_grad_()
+            t = torch.tensor(1 / scale, requires_grad=True)
+            with use_backend(name):
+                loss = info_nce(a, b, temperature=t)
+            wide = [x.detach().double().requires_grad_() for x in (a, b, t)]
+            scores = wide[0] @ wide[1].T / wide[2]
+            exact = torch.nn.functional.cross_entropy(scores, torch.arange(n))
+            assert brute.off(loss, exact) < 1e-5 or float((loss - exact).abs().detach()) < 1e-6
+            right = brute.gradients(exact, *wide)
+            size = max(float(right[0].norm()), float(right[1].norm())) + 1e-3
+            for slope, expected in zip(brute.gradients(loss * 1.0, a, b), right[:2], strict=True):
+                assert float((slope - expected).norm()) < 1e-5 * size
+            assert float(brute.gradients(loss, t)[0] - right[2]) == pytest.approx(0, abs=2e-4 * scale * size)
+
+
+@needs_kernels
+def test_same_bits_every_time():
+    q, k = brute.vectors(700, 24, 0).float(), brute.vectors(700, 24, 1).float()
+    labels = torch.arange(700) % 9
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        for loss in (
+            lambda a, b: clip(a, b, logit_scale=20.0),
+            lambda a, b: nt_xent(a, b, temperature=0.1),
+            lambda a, b: info_nce(a, b, temperature=0.1),
+            lambda a, b: sup_con(a, labels, temperature=0.1) + 0 * b.sum(),
+        ):
+            runs = []
+            for _ in range(5):
+                a, b = q.clone().requires_grad_(), k.clone().requires_grad_()
+                value = loss(a, b)
+                runs.append([value, *brute.gradients(value, a, b)])
+            for run in runs[1:]:
+                assert all(torch.equal(x, y) for x, y in zip(run, runs[0], strict=True))
+    finally:
+        torch.set_num_threads(before)
+
+
+@needs_kernels
+def test_stored_exponentials_change_nothing_but_time():
+    q, k = brute.vectors(90, 300, 0).float(), brute.vectors(90, 300, 1).float()
+    for loss in (lambda a, b: clip(a, b, logit_scale=20.0), lambda a, b: nt_xent(a, b, temperature=0.1)):
+        found = []
+        for size in (0, 1 << 20):
+            a, b = q.clone().requires_grad_(), k.clone().requires_grad_()
+            with stored_exponentials(size):
+                value = loss(a, b)
+                first = brute.gradients(value, a, b)
+                again = brute.gradients(value, a, b)
+            assert all(brute.off(x, y) < 1e-6 for x, y in zip(first, again, strict=True))
+            found.append([value, *first])
+        assert all(brute.off(x, y) < 1e-6 for x, y in zip(*found, strict=True))
+
+
+@needs_kernels
+def test_scores_of_too_wide_a_range_take_the_portable_path():
+    kernels = native.kernels()
+    q = brute.vectors(5, 4, 0).float()
+    assert fast.shift_for(kernels, q, q, 10.0) == 0.0
+    assert fast.shift_for(kernels, q, q, 100.0) == pytest.approx(40.0, abs=1e-3)
+    assert fast.shift_for(kernels, q, q, 1000.0) is None
+    for bad in (float("nan"), float("inf")):
+        assert fast.shift_for(kernels, torch.full((2, 2), bad), q[:2, :2].contiguous(), 1.0) is None
+
+
+@needs_kernels
+def test_the_environment_chooses():
+    code = "from unalike.objectives import backend; print(backend())"
+    for wanted, expected in (("portable", "portable"), ("baseline", "native (baseline)")):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "UNALIKE_BACKEND": wanted}, capture_output=True, text=True
+        )
+        assert done.stdout.strip() == expected, done.stderr
+
+
+def test_an_unknown_backend_is_refused():
+    with pytest.raises(SettingsError, match="fastest"), use_backend("fastest"):
+        pass
+    with use_backend("portable"):
+        assert backend() == "portable" and native.why_portable() == "asked for"
+
+
+def test_without_a_library_all_goes_on(tmp_path):
+    found = native._load(tmp_path / "nothing.so")
+    assert isinstance(found, str) and "not compiled" in found
+    broken = tmp_path / "broken.so"
+    broken.write_bytes(b"no library")
+    assert isinstance(native._load(broken), str)
+
+
+@pytest.mark.skipif(not build.supported() or build.compiler() is None, reason="no C compiler, or not Linux on x86-64")
+def test_it_compiles(tmp_path):
+    library = build.build(tmp_path / "kernels.so")
+    assert isinstance(native._load(library), native.Kernels)
+
+
+def test_a_failing_compiler_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "compiler", lambda: None)
+    with pytest.raises(RuntimeError, match="no C compiler"):
+        build.build(tmp_path / "kernels.so")
+    fake = Path(tmp_path / "cc")
+    fake.write_text("#!/bin/sh\necho no space left; exit 1\n")
+    fake.chmod(0o755)
+    monkeypatch.setattr(build, "compiler", lambda: str(fake))
+    with pytest.raises(RuntimeError, match="no space left"):
+        build.build(tmp_path / "kernels.so")
