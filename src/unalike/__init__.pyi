@@ -5,6 +5,7 @@ from .errors import RunError as RunError
 from .errors import SettingsError as SettingsError
 from .errors import TrainingError as TrainingError
 from .errors import UnalikeError as UnalikeError
+from .estimator import ContrastiveTransformer as ContrastiveTransformer
 from .fitting import fit as fit
 from .fitting import resume as resume
 from .run import Embedded as Embedded

@@ -18,6 +18,7 @@ from unalike.errors import DataError, SettingsError, UnalikeError
 from unalike.training.settings import Training
 
 if TYPE_CHECKING:
+    from unalike.data.catalogue import Card
     from unalike.evaluation import Score
     from unalike.run import Run
 
@@ -347,27 +348,39 @@ def show_card(system: Any) -> None:
 
 
 def show_data(arguments: Data, roles: Mapping[str, str]) -> None:
-    from rich.markup import escape
-
-    from unalike import data
+    from unalike.data.catalogue import CATALOGUE, card
+    from unalike.data.fetch import fetch
 
     words = arguments.name
     if words[:1] == ("get",):
         if len(words) != 2:
             raise SettingsError("unalike data get NAME fetches one data set; unalike data lists their names")
-        out.print(f"{words[1]}: {data.fetch(words[1], progress=lambda text: out.print(text, style='dim'))}")
+        out.print(f"{words[1]}: {fetch(words[1], progress=lambda line: out.print(line, style='dim', markup=False))}")
         return
     if len(words) > 1:
         raise SettingsError(f"unalike data shows one data set at a time; given: {' '.join(words)}")
     if words:
-        out.print(escape(str(data.card(words[0]))))
+        show_set(card(words[0]))
         return
     table = Table(box=None, pad_edge=False)
-    for name in ("name", "kind", "rows", "what"):
-        table.add_column(name)
-    for each in data.catalogue():
-        table.add_row(each.name, each.where, str(each.rows or ""), each.summary)
+    for name in ("name", "what", "kinds", "where", "download"):
+        table.add_column(name, justify="right" if name == "download" else "left")
+    for record in CATALOGUE:
+        size = f"{record.size / 1e6:.0f} MB" if record.size else ""
+        table.add_row(record.name, record.title, ", ".join(record.kinds) or "weights", record.origin, size)
     out.print(table)
+
+
+def show_set(card: Card) -> None:
+    """A data set's card, entry by entry."""
+    out.print(f"{card.name}: {card.title}\n\n{card.description}\n", markup=False)
+    for name in ("source", "licence", "script", "roles", "counts", "splits", "split_rule", "problems"):
+        value = getattr(card, name)
+        if isinstance(value, Mapping):
+            value = tuple(f"{key}: {entry}" for key, entry in value.items())
+        lines = (str(value),) if isinstance(value, (str, int)) else value
+        for number, line in enumerate(lines):
+            out.print(f"{name.replace('_', ' ') + ':' if number == 0 else '':<12}{line}", markup=False)
 
 
 ACTIONS = {

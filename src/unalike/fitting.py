@@ -207,18 +207,25 @@ def gather(
     encoding: str | None = None,
 ) -> Collection:
     """Open data of any of the accepted forms; a known name is that data set unless a path of that name exists."""
-    from unalike import data as room
+    from unalike.data.opening import open_set
 
-    if isinstance(data, str) and not Path(data).exists() and room.is_known(data):
-        return room.open_set(data)
+    if isinstance(data, str) and known_set(data):
+        return open_set(data)
     return open_collection(data, roles=roles, label=label, group=group, id=id, encoding=encoding)
 
 
-def suggested_unseen(name: str) -> tuple[str, ...]:
-    """Roles that a data set's card asks to keep for testing."""
-    from unalike import data as room
+def known_set(name: str) -> bool:
+    """Whether a word names a data set of the catalogue and no path."""
+    from unalike.data.catalogue import CATALOGUE
 
-    return room.card(name).unseen if room.is_known(name) and not Path(name).exists() else ()
+    return any(record.name == name for record in CATALOGUE) and not Path(name).exists()
+
+
+def suggested_unseen(name: str) -> tuple[str, ...]:
+    """Roles that a data set's record asks to keep for testing."""
+    from unalike.data.catalogue import find_record
+
+    return find_record(name).unseen if known_set(name) else ()
 
 
 def new_folder(out: str | Path | None, name: str) -> Path:

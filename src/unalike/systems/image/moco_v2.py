@@ -46,10 +46,14 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
 
     def loss(pair):
         first, second = pair
-        queries = projector(encoder(first).vector)
-        keys = teacher_projector(teacher(second).vector)
+        queries = encoders.unit(projector(encoder(first).vector))
+        keys = encoders.unit(teacher_projector(teacher(second).vector))
         value = objectives.info_nce(
-            queries, keys, temperature=settings.temperature, extra_negatives=queue.vectors, batch_negatives=False
+            queries,
+            keys,
+            temperature=settings.temperature,
+            pairing=pairing.PairsOnly(),  # the other keys of the batch are no negatives, the queue's are
+            extra_negatives=queue.vectors(),
         )
         queue.push(keys)
         return value

@@ -41,7 +41,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
     view = views.simclr(encoder.size)
 
     def loss(pair):
-        first, second = (projector(encoder(pictures).vector) for pictures in pair)
+        first, second = (encoders.unit(projector(encoder(pictures).vector)) for pictures in pair)
         return objectives.nt_xent(first, second, temperature=settings.temperature)
 
     return training.Learner(

@@ -37,6 +37,8 @@ CLAIM = Claim(sentence="Labels as pairs beat labels as targets of a cross-entrop
 
 
 def build(settings: Settings, task: training.Task) -> training.Learner:
+    import torch
+
     encoder = task.encoders["image"]
     projector = encoders.projector(encoder.width, settings.hidden, settings.output)
     view = views.simclr(encoder.size)
@@ -44,8 +46,8 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
 
     def loss(seen):
         pair, labels = seen
-        vectors = [projector(encoder(pictures).vector) for pictures in pair]
-        return objectives.sup_con(vectors, labels, temperature=settings.temperature)
+        vectors = [encoders.unit(projector(encoder(pictures).vector)) for pictures in pair]
+        return objectives.sup_con(torch.cat(vectors), labels.repeat(2), temperature=settings.temperature)
 
     return training.Learner(
         modules={"encoder": encoder, "projector": projector},

@@ -48,8 +48,8 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
     def loss(seen):
         pictures, captions, codes = seen
         return objectives.clip(
-            image_head(image(pictures).vector),
-            text_head(text(captions).vector),
+            encoders.unit(image_head(image(pictures).vector)),
+            encoders.unit(text_head(text(captions).vector)),
             logit_scale=scale(),
             pairing=pairing.SharedText(codes),
         )

@@ -49,8 +49,8 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
     def loss(seen):
         pictures, captions, codes = seen
         return objectives.sigmoid(
-            image_head(image(pictures).vector),
-            text_head(text(captions).vector),
+            encoders.unit(image_head(image(pictures).vector)),
+            encoders.unit(text_head(text(captions).vector)),
             logit_scale=scale(),
             bias=bias(),
             pairing=pairing.SharedText(codes),

@@ -53,12 +53,14 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
     def loss(seen):
         pictures, captions, codes = seen
         seen_pictures = [image(part).vector for part in pictures]
-        named = text_head(text(captions).vector)
+        named = encoders.unit(text_head(text(captions).vector))
         language = sum(
-            objectives.clip(image_head(vector), named, logit_scale=scale(), pairing=pairing.SharedText(codes))
+            objectives.clip(
+                encoders.unit(image_head(vector)), named, logit_scale=scale(), pairing=pairing.SharedText(codes)
+            )
             for vector in seen_pictures
         )
-        first, second = (projector(vector) for vector in seen_pictures)
+        first, second = (encoders.unit(projector(vector)) for vector in seen_pictures)
         alike = objectives.nt_xent(first, second, temperature=settings.view_temperature)
         return language / 2 + settings.view_weight * alike
 

@@ -45,7 +45,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
         return rows, corrupt(rows, generator)  # algorithm 1: one view is the row itself
 
     def loss(pair):
-        anchors, corrupted = (projector(encoder(rows).vector) for rows in pair)
+        anchors, corrupted = (encoders.unit(projector(encoder(rows).vector)) for rows in pair)
         return objectives.info_nce(anchors, corrupted, temperature=settings.temperature)
 
     return training.Learner(

@@ -44,7 +44,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
 
     def loss(seen):
         sentences, codes = seen
-        first, second = (head(encoder(sentences).vector) for _ in range(2))
+        first, second = (encoders.unit(head(encoder(sentences).vector)) for _ in range(2))
         return objectives.info_nce(
             first, second, temperature=settings.temperature, pairing=pairing.SharedText(codes)
         )

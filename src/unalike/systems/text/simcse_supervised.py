@@ -44,16 +44,16 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
 
     def views(batch, generator):
         seen = [batch.choose([role], generator)[0] for role in roles]
-        return [texts for texts, _ in seen], seen[0][1], seen[1][1]
+        return [texts for texts, _ in seen], seen[1][1]
 
     def loss(seen):
-        texts, codes, positive_codes = seen
-        anchors, positives, *negatives = (head(encoder(part).vector) for part in texts)
+        texts, positive_codes = seen
+        anchors, positives, *negatives = (encoders.unit(head(encoder(part).vector)) for part in texts)
         return objectives.info_nce(
             anchors,
             positives,
             temperature=settings.temperature,
-            pairing=pairing.SharedText(codes, positive_codes),
+            pairing=pairing.SharedText(positive_codes),
             extra_negatives=negatives[0] if negatives else None,
         )
 

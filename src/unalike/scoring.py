@@ -1,0 +1,373 @@
+"""What is measured of a run: on rows, and in roles, that were not trained on, each beside its floors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+
+from unalike import encoders, evaluation, training, views
+from unalike.data import ArrayColumn, Collection, LabelColumn, TextColumn
+from unalike.evaluation import Relevance, Score, Space
+from unalike.preparing import text_codes
+from unalike.spec import Spec
+
+if TYPE_CHECKING:
+    from unalike.run import Run
+
+MOST_QUERIES = 5000
+"""Rows that ask for themselves in the scores without labels."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A collection in the eyes of a model and of its floors.
+
+    Args:
+        learner: the model.
+        collection: the rows.
+        packed: its prepared roles.
+        spaces: by name the vectors by role: the model's under ``""``, those of the floors under theirs.
+        device: where vectors are computed.
+    """
+
+    learner: training.Learner
+    collection: Collection
+    packed: Mapping[str, encoders.Prepared]
+    spaces: Mapping[str, Mapping[str, np.ndarray]]
+    device: torch.device
+
+    def present(self, role: str) -> np.ndarray:
+        return self.collection[role].present
+
+    def embed(self, kind: str, prepared: encoders.Prepared) -> np.ndarray:
+        from unalike.run import embed_prepared
+
+        return embed_prepared(self.learner, kind, prepared, self.device)
+
+
+class Pictures(Sequence[Image.Image]):
+    """Prepared pictures as PIL pictures, made when asked for."""
+
+    def __init__(self, prepared: encoders.Prepared) -> None:
+        self.prepared = prepared
+
+    def __len__(self) -> int:
+        return len(self.prepared)
+
+    def __getitem__(self, row):  # type: ignore[no-untyped-def]
+        return Image.fromarray(np.ascontiguousarray(self.prepared.take([row])[0].permute(1, 2, 0).numpy()))
+
+
+def raw_features(collection: Collection, role: str, prepared: encoders.Prepared) -> np.ndarray:
+    """Vectors without a model: small pictures, weighted n-grams, standardised numbers."""
+    column = collection[role]
+    train = collection.splits.get("train", np.arange(len(collection)))
+    if column.kind == "image":
+        return evaluation.pixel_vectors(Pictures(prepared))
+    if isinstance(column, TextColumn):
+        return evaluation.text_vectors(column)  # type: ignore[arg-type]
+    assert isinstance(column, ArrayColumn)
+    values = np.nan_to_num(prepared.take(np.arange(len(column))).numpy())
+    return evaluation.standard_vectors(values, fit_on=values[train])
+
+
+RAW = {"image": "raw pixels", "text": "n-gram counts", "array": "raw features"}
+
+
+def score(
+    learner: training.Learner,
+    collection: Collection,
+    packed: Mapping[str, encoders.Prepared],
+    vectors: Mapping[str, np.ndarray],
+    untrained: Mapping[str, np.ndarray],
+    spec: Spec,
+    device: torch.device,
+) -> list[Score]:
+    """All scores of a run on its held-out rows, or on its training rows where nothing was held out."""
+    main = main_roles(collection, spec)
+    raw = {role: raw_features(collection, role, packed[role]) for role in main}
+    spaces: dict[str, Mapping[str, np.ndarray]] = {"": vectors, "untrained encoder": untrained}
+    for kind in dict.fromkeys(role.split(":")[0] for role in main):
+        spaces[RAW[kind]] = {role: raw[role] for role in main if role.split(":")[0] == kind}
+    scene = Scene(learner, collection, packed, spaces, device)
+    return [
+        *across_roles(scene, spec),
+        *named_classes(scene, main, spec),
+        *own_views(scene, main),
+        *held_out(scene, main),
+    ]
+
+
+def main_roles(collection: Collection, spec: Spec) -> list[str]:
+    """One role of each kind, and every role that was not trained on: what the tables speak of."""
+    from unalike.run import choose_text_role
+
+    chosen = []
+    for kind, trained in spec.roles.items():
+        if kind == "text":
+            role = choose_text_role(collection)
+            chosen.append(role if role in trained else trained[0])
+        else:
+            unseen = [role for role in spec.unseen if collection[role].kind == kind]
+            chosen.extend(unseen or trained[:1])
+    return [role for role in chosen if role is not None]
+
+
+def held_out(scene: Scene, main: Sequence[str]) -> list[Score]:
+    """Probes, clusters, retrieval between roles, and geometry, on the test rows alone."""
+    splits = scene.collection.splits
+    test = splits.get("test", splits.get("train", np.arange(len(scene.collection))))
+    train = splits["train"] if "test" in splits else None
+    label = scene.collection.label
+
+    def space(vectors: Mapping[str, np.ndarray]) -> Space:
+        roles = [role for role in main if role in vectors]
+        return Space(
+            vectors={role: vectors[role][test] for role in roles},
+            train={} if train is None or label is None else {role: vectors[role][train] for role in roles},
+        )
+
+    texts = [role for role in main if role.split(":")[0] == "text"]
+    codes = text_codes(scene.collection, tuple(texts))
+    return evaluation.evaluate_vectors(
+        space(scene.spaces[""]),
+        floors={name: space(vectors) for name, vectors in scene.spaces.items() if name},
+        labels=None if label is None else LabelColumn(label.codes[test], label.names),
+        train_labels=None if label is None or train is None else LabelColumn(label.codes[train], label.names),
+        items={role: codes[role][test] for role in texts},
+        present={role: scene.present(role)[test] for role in main},
+        train_present={} if train is None or label is None else {role: scene.present(role)[train] for role in main},
+    )
+
+
+def across_roles(scene: Scene, spec: Spec) -> list[Score]:
+    """Where some picture roles were kept out of training: how things are found across them, in the whole gallery."""
+    scores: list[Score] = []
+    collection = scene.collection
+    test = collection.splits.get("test", np.arange(0))
+    fresh = np.zeros(len(collection), bool)
+    fresh[test] = True
+    for unseen in spec.unseen:
+        kind = collection[unseen].kind
+        if kind != "image":
+            continue
+        values, floors, count = [], {"chance": []}, 0
+        for role in spec.roles["image"]:
+            both = np.flatnonzero(scene.present(unseen) & scene.present(role))
+            count = len(both)
+            for name, vectors in scene.spaces.items():
+                if unseen not in vectors:
+                    continue
+                gallery = vectors.get(role)
+                if gallery is None:
+                    gallery = raw_features(collection, role, scene.packed[role])
+                found = evaluation.retrieval(vectors[unseen][both], gallery[both], measures=["recall@1"])
+                if name:
+                    floors.setdefault(name, []).append(found.mean("recall@1"))
+                else:
+                    values.append(found.values["recall@1"])
+                    floors["chance"].append(found.chance["recall@1"])
+        each = np.mean(values, axis=0)
+        scores.append(
+            Score(
+                f"pictures in an unseen style ({unseen}) find theirs in the seen styles, R@1",
+                float(each.mean()),
+                {name: float(np.mean(found)) for name, found in floors.items()},
+                n=count,
+                reading=f"{100 * each.mean():.0f}% of the pictures find the picture of the same row in another style "
+                f"first, among {count:,}.",
+                interval=evaluation.bootstrap_interval(each),
+            )
+        )
+        if "text" in spec.roles:
+            gallery_rows = np.flatnonzero(scene.present(unseen))
+            for rows, which in ((~fresh, "rows seen in training"), (fresh, "rows never trained on")):
+                scores += names_find_pictures(scene, spec, unseen, gallery_rows, rows, which)
+    return scores
+
+
+def names_find_pictures(
+    scene: Scene, spec: Spec, pictures: str, gallery: np.ndarray, rows: np.ndarray, which: str
+) -> list[Score]:
+    """Texts of some rows ask for their pictures in the whole gallery: in the main language, and in all of them."""
+    vectors = scene.spaces[""]
+    main = main_roles(scene.collection, spec)
+    first = next(role for role in main if role.split(":")[0] == "text")
+    codes = text_codes(scene.collection, spec.roles["text"])
+    by_role = {}
+    for role in spec.roles["text"]:
+        asked = gallery[(rows & scene.present(role))[gallery]]
+        if len(asked) < 2:
+            continue
+        # Pictures whose row bears the same text are right answers too.
+        relevance = Relevance.from_groups(codes[role][asked], codes[role][gallery])
+        by_role[role] = evaluation.retrieval(
+            vectors[role][asked], vectors[pictures][gallery], relevance, measures=["recall@1", "recall@10"]
+        )
+    scores = []
+    for measure in ("recall@1", "recall@10"):
+        short = measure.replace("recall", "R")
+        if first in by_role:
+            found = by_role[first]
+            value = found.mean(measure)
+            scores.append(
+                Score(
+                    f"names ({first}) find pictures in an unseen style, {which}, {short}",
+                    value,
+                    {"chance": found.chance[measure]},
+                    n=len(found.queries),
+                    reading=f"For {100 * value:.0f}% of the names the right picture is among the first "
+                    f"{measure.partition('@')[2]} of {len(gallery):,}.",
+                    interval=evaluation.bootstrap_interval(found.values[measure]),
+                )
+            )
+        if len(by_role) > 1:
+            means = [found.mean(measure) for found in by_role.values()]
+            chance = [found.chance[measure] for found in by_role.values()]
+            scores.append(
+                Score(
+                    f"names in {len(by_role)} languages find pictures in an unseen style, {which}, {short}",
+                    float(np.mean(means)),
+                    {"chance": float(np.mean(chance))},
+                    n=sum(len(found.queries) for found in by_role.values()),
+                    reading=f"The mean over {len(by_role)} languages; they range from {min(means):.2f} to "
+                    f"{max(means):.2f}.",
+                )
+            )
+    return scores
+
+
+def named_classes(scene: Scene, main: Sequence[str], spec: Spec) -> list[Score]:
+    """Zero-shot: pictures of the test rows against the names of their classes, for every label role."""
+    if "text" not in scene.learner.encoders or "image" not in scene.learner.encoders:
+        return []
+    collection = scene.collection
+    test = collection.splits.get("test", np.arange(len(collection)))
+    scores = []
+    for role in collection.roles("label"):
+        column = collection[role]
+        assert isinstance(column, LabelColumn)
+        names = [name.replace("-", " ").replace("_", " ") for name in column.names]
+        prepared = scene.learner.encoders["text"].prepare(TextColumn(names))
+        classes = scene.embed("text", prepared)
+        for pictures in (each for each in main if each.split(":")[0] == "image"):
+            rows = test[scene.present(pictures)[test] & column.present[test]]
+            if len(rows) < 2 or len(names) < 2:
+                continue
+            right = evaluation.zero_shot_correct(scene.spaces[""][pictures][rows], classes, column.codes[rows])
+            common = float(np.bincount(column.codes[rows]).max() / len(rows))
+            scores.append(
+                Score(
+                    f"zero-shot {role.partition(':')[2] or 'class'} of test pictures ({pictures}), accuracy",
+                    float(np.mean(right)),
+                    {"chance": 1 / len(names), "commonest class": common},
+                    n=len(rows),
+                    reading=f"{100 * np.mean(right):.0f}% of the pictures are most like the name of their own class, "
+                    f"of {len(names)} names that were never trained on as such.",
+                    interval=evaluation.bootstrap_interval(np.asarray(right, float)),
+                )
+            )
+    return scores
+
+
+def own_views(scene: Scene, main: Sequence[str]) -> list[Score]:
+    """Without labels or second roles: a changed picture or text must find the one it was made from."""
+    collection = scene.collection
+    if len(main) != 1 or len(collection) < 3:
+        return []
+    (role,) = main
+    rows = collection.splits.get("test", np.arange(len(collection)))
+    rows = rows[scene.present(role)[rows]][:MOST_QUERIES]
+    if len(rows) < 3:
+        return []
+    generator = torch.Generator().manual_seed(0)
+    column = collection[role]
+    if column.kind == "image":
+        pixels = scene.packed[role].take(rows)
+        plain = views.ImageViews(
+            size=pixels.shape[-1], crop_scale=(0.4, 1.0), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)
+        )
+        changed = (plain(pixels, generator) * 255).round().clamp(0, 255).to(torch.uint8)
+        asked = encoders.PackedImages(changed.contiguous().numpy(), np.ones(len(rows), bool))
+        raw_asked = evaluation.pixel_vectors(Pictures(asked), fit_on=Pictures(scene.packed[role]))
+        what = "a cropped, recoloured picture finds its original"
+    elif isinstance(column, TextColumn):
+        texts = [drop_words(str(column[int(row)]), generator) for row in rows]
+        asked = scene.learner.encoders["text"].prepare(TextColumn(texts))
+        raw_asked = evaluation.text_vectors(texts, fit_on=column)  # type: ignore[arg-type]
+        what = "a text with a third of its words gone finds its original"
+    else:
+        return []
+    vectors = scene.embed(column.kind, asked)
+    whole = np.flatnonzero(scene.present(role))
+    relevance = Relevance.from_groups(rows, whole)
+    found = evaluation.retrieval(vectors, scene.spaces[""][role][whole], relevance, measures=["recall@1"])
+    raw = next(space[role] for name, space in scene.spaces.items() if name in RAW.values() and role in space)
+    floor = evaluation.retrieval(raw_asked, raw[whole], relevance, measures=["recall@1"])
+    value = found.mean("recall@1")
+    return [
+        Score(
+            f"{what}, R@1",
+            value,
+            {"chance": found.chance["recall@1"], RAW[column.kind]: floor.mean("recall@1")},
+            n=len(rows),
+            reading=f"{100 * value:.0f}% find their original first, among {len(whole):,}.",
+            interval=evaluation.bootstrap_interval(found.values["recall@1"]),
+        )
+    ]
+
+
+def drop_words(text: str, generator: torch.Generator) -> str:
+    """A text without a third of its words, at least one word left."""
+    words = text.split()
+    keep = torch.rand(len(words), generator=generator) >= 1 / 3
+    kept = [word for word, stays in zip(words, keep.tolist(), strict=True) if stays]
+    return " ".join(kept or words[:1])
+
+
+def score_new(run: Run, collection: Collection) -> list[Score]:
+    """The scores of a run on other data: with labels against the run's own training rows, else within the data."""
+    main, raw, vectors, packed = [], {}, {}, {}
+    for kind in run.kinds:
+        for role in collection.roles(kind)[:1]:
+            main.append(role)
+            packed[role] = run.learner.encoders[kind].prepare(collection[role])
+            raw[role] = raw_features(collection, role, packed[role])
+            vectors[role] = np.nan_to_num(run.embed_column(collection, role))
+    if not main:
+        run.readable(collection)
+    present = {
+        role: collection[role].present & getattr(packed[role], "present", collection[role].present) for role in main
+    }
+    floors: dict[str, Mapping[str, np.ndarray]] = {}
+    for role in main:
+        floors[RAW[role.split(":")[0]]] = {role: raw[role]}
+    label, train, train_labels = collection.label, {}, None
+    own = run.items.labels()
+    if label is not None and set(label.names) & {name for name in own if name}:
+        rows = np.flatnonzero(run.items.splits == "train")
+        train_labels = [own[row] for row in rows]
+        for role in main:
+            same = [each for each in run.vectors if each.split(":")[0] == role.split(":")[0]]
+            if same:
+                train[role] = run.vectors[role if role in same else same[0]][rows]
+    scene = Scene(run.learner, collection, packed, {"": vectors, **floors}, run.device)
+    return [
+        *(named_classes(scene, main, run.spec) if label is not None else []),
+        *(own_views(scene, main) if label is None else []),
+        *evaluation.evaluate_vectors(
+            Space(vectors=vectors, train=train),
+            floors=floors,
+            labels=None if label is None else [label[row] for row in range(len(collection))],
+            train_labels=train_labels if train else None,
+            items={role: codes for role, codes in text_codes(
+                collection, tuple(role for role in main if role.split(":")[0] == "text")
+            ).items()},
+            present=present,
+        ),
+    ]
