@@ -45,6 +45,7 @@ class SetRecord:
         archives: what it is made from.
         index: locales of the package descriptions to read through apt, for a set made from apt's own index.
         weights: whether it is a folder of model weights rather than a collection.
+        unseen: roles that are tested on and not trained on, unless the user says otherwise.
         revision: raised when the conversion writes something else, so that an older copy is not mistaken for it.
     """
 
@@ -56,6 +57,7 @@ class SetRecord:
     archives: tuple[Archive, ...] = ()
     index: tuple[str, ...] = ()
     weights: bool = False
+    unseen: tuple[str, ...] = ()
     revision: int = 1
 
     @property
@@ -120,6 +122,7 @@ CATALOGUE: tuple[SetRecord, ...] = (
         title="1,911 emoji in three styles of art, named and tagged in 28 languages",
         origin="embedded",
         kinds=("image", "text", "tags", "label"),
+        unseen=("image:fluent",),
         module="emoji",
         archives=(
             _npm(
