@@ -60,7 +60,7 @@ class Fit:
     """conv, vit, or timm:NAME."""
     text_encoder: Annotated[str | None, arg(metavar="NAME")] = None
     """ngram, transformer, hf:FOLDER or st:FOLDER."""
-    views: Literal["paper", "simclr", "moco_v2", "gentle", "plain"] = "paper"
+    views: Literal["paper", "simclr", "moco_v2", "gentle", "unchanged"] = "paper"
     """Random views of pictures; paper takes the system's own."""
     unseen: Annotated[tuple[str, ...] | None, arg(metavar="ROLE [ROLE ...]")] = None
     """Roles to keep out of training and only test on."""
@@ -186,10 +186,16 @@ def fit_arguments(arguments: Sequence[str]) -> type:
     from unalike import systems
 
     settings = systems.find(slug).settings
-    fields = [("settings", OmitArgPrefixes[settings], field(default_factory=settings))]  # type: ignore[valid-type]
+    fields: list[Any] = [("settings", OmitArgPrefixes[settings], field(default_factory=settings))]  # type: ignore
     named = dataclasses.make_dataclass("FitSystem", fields, bases=(Fit,), frozen=True)
     named.__doc__ = Fit.__doc__
     return named
+
+
+def own_settings(arguments: Fit) -> dict[str, Any] | None:
+    """The system's own settings, where a system was named."""
+    given: Any = vars(arguments).get("settings")
+    return None if given is None else dataclasses.asdict(given)
 
 
 def fit(arguments: Fit, roles: Mapping[str, str]) -> None:
@@ -216,7 +222,7 @@ def fit(arguments: Fit, roles: Mapping[str, str]) -> None:
                     arguments.data,
                     roles=roles or None,
                     system=arguments.system,
-                    settings=dataclasses.asdict(getattr(arguments, "settings")) if arguments.system else None,
+                    settings=own_settings(arguments),
                     encoder=encoder,
                     size=arguments.size,
                     views=arguments.views,
@@ -233,8 +239,11 @@ def fit(arguments: Fit, roles: Mapping[str, str]) -> None:
             progress.stop()
             err.print(f"{stop}. Go on with:\n  unalike fit --resume {folder}")
             raise SystemExit(130) from None
-    show_scores(run.scores)
-    out.print(f"\nReport: {run.folder / 'report.html'}\nSearch: unalike search {run.folder} {example_query(run)}")
+    show_scores(headline(run.scores))
+    out.print(
+        f"\nAll scores: unalike evaluate {run.folder}\nReport: {run.folder / 'report.html'}\n"
+        f"Search: unalike search {run.folder} {example_query(run)}"
+    )
 
 
 def example_query(run: Run) -> str:
@@ -287,6 +296,16 @@ def evaluate(arguments: Evaluate, roles: Mapping[str, str]) -> None:
     show_scores(scores)
     if arguments.json is not None:
         write_json(arguments.json, [score.to_json() for score in scores])
+
+
+HEADLINE = ("knn_accuracy", "linear_probe", "recall@1/", "recall@10/", "zero_shot", "effective_rank")
+"""The scores that a user sees at the end of a fit, beside those that are named in words."""
+
+
+def headline(scores: Sequence[Score]) -> list[Score]:
+    """The most telling scores; where some are named in words these, else those of the usual measures."""
+    words = [score for score in scores if " " in score.name]
+    return words + [score for score in scores if score.name.startswith(HEADLINE) and len(words) < 4]
 
 
 def show_scores(scores: Sequence[Score]) -> None:
@@ -349,7 +368,7 @@ def show_card(system: Any) -> None:
 
 def show_data(arguments: Data, roles: Mapping[str, str]) -> None:
     from unalike.data.catalogue import CATALOGUE, card
-    from unalike.data.fetch import fetch
+    from unalike.data.fetching import fetch
 
     words = arguments.name
     if words[:1] == ("get",):
@@ -383,7 +402,7 @@ def show_set(card: Card) -> None:
             out.print(f"{name.replace('_', ' ') + ':' if number == 0 else '':<12}{line}", markup=False)
 
 
-ACTIONS = {
+ACTIONS: dict[type, Any] = {
     Fit: fit,
     Embed: embed,
     Search: search,
@@ -432,7 +451,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise SettingsError(f"there is no command {words[0]!r}; there are: {', '.join(COMMANDS)}")
         rest, roles = take_roles(words[1:])
         kind = COMMANDS[words[0]]
-        parsed = tyro.cli(
+        parsed: Any = tyro.cli(
             fit_arguments(rest) if kind is Fit else kind, prog=f"unalike {words[0]}", args=rest, config=()
         )
         ACTIONS[kind](parsed, roles)

@@ -70,7 +70,11 @@ def write_atomically(path: Path, write: Callable[[Path], None], *, size: int | N
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write bytes atomically."""
-    write_atomically(path, lambda aside: aside.write_bytes(content) and None, size=len(content))
+
+    def write(aside: Path) -> None:
+        aside.write_bytes(content)
+
+    write_atomically(path, write, size=len(content))
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ import unalike
 from unalike import encoders, systems, training, views
 from unalike.data import Collection, open_collection, skip_unreadable
 from unalike.errors import DataError, RunError, SettingsError
-from unalike.files import cache_folder, read_json, write_json
+from unalike.files import cache_folder, read_json, write_bytes, write_json
 from unalike.items import Items
-from unalike.preparing import inputs_of, plan
+from unalike.preparing import Rows, inputs_of, plan
 from unalike.run import FORMAT, Run, choose_text_role, embed_prepared, sealed
 from unalike.scoring import score
 from unalike.spec import Source, Spec
@@ -26,12 +26,12 @@ from unalike.training.settings import Training
 
 
 @dataclass(frozen=True)
-class Prepared:
+class Ready:
     """A collection made ready for its encoders: unreadable rows are gone, every used role is packed."""
 
     collection: Collection
-    encoders: Mapping[str, encoders.Encoder]
-    roles: Mapping[str, encoders.Prepared]
+    towers: Mapping[str, encoders.Encoder]
+    packed: Mapping[str, encoders.Prepared]
 
 
 def fit(
@@ -68,7 +68,7 @@ def fit(
         encoder: by kind: ``{"image": "conv" | "vit" | "timm:NAME", "text": "ngram" | "transformer" | "st:FOLDER"}``.
         size: side of the pictures in pixels; 64 unless given.
         views: ``"paper"`` for the system's own picture views, or ``"simclr"``, ``"moco_v2"``, ``"gentle"``,
-            ``"plain"``.
+            ``"unchanged"``.
         unseen: roles to keep out of training and only test on.
         holdout: share of rows kept out of training for the scores, where the data bring no splits.
         out: the run directory; ``runs/<data>-<system>`` unless given. It must not exist.
@@ -233,7 +233,9 @@ def new_folder(out: str | Path | None, name: str) -> Path:
     if out is not None:
         folder = Path(out)
         if (folder / "run.json").exists():
-            raise RunError(f"{folder} holds a run already: unalike fit --resume {folder} goes on with it, or take another --out")
+            raise RunError(
+                f"{folder} holds a run already: unalike fit --resume {folder} goes on with it, or take another --out"
+            )
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise RunError(f"{folder} exists and is no empty folder: take another --out")
     else:
@@ -248,7 +250,7 @@ def new_folder(out: str | Path | None, name: str) -> Path:
     return folder
 
 
-def prepare(collection: Collection, spec: Spec) -> Prepared:
+def prepare(collection: Collection, spec: Spec) -> Ready:
     """Make the encoders and pack every role that they read; rows that cannot be read are left out and counted."""
     train = collection.splits["train"]
     seed = training.stream_seed(spec.training.seed, "weights") % 2**31
@@ -266,23 +268,21 @@ def prepare(collection: Collection, spec: Spec) -> Prepared:
             packed[role] = towers[kind].prepare(collection[role], cache=cache_folder() / "prepared")
             failures |= getattr(packed[role], "failures", {})
     if failures:
-        from unalike.preparing import Rows
-
         kept = np.setdiff1d(np.arange(len(collection)), sorted(failures))
         collection = skip_unreadable(collection, failures)
         packed = {role: Rows(prepared, kept) for role, prepared in packed.items()}
-    return Prepared(collection, towers, packed)
+    return Ready(collection, towers, packed)
 
 
-def make_learner(spec: Spec, prepared: Prepared) -> training.Learner:
+def make_learner(spec: Spec, ready: Ready) -> training.Learner:
     """Build the system of a specification; initial weights follow from its seed."""
     found = systems.find(spec.system)
-    rows = len(prepared.collection.splits["train"])
+    rows = len(ready.collection.splits["train"])
     total = spec.training.total_steps(rows)
     assert spec.training.batch_size is not None
-    label = prepared.collection.label
+    label = ready.collection.label
     task = training.Task(
-        encoders=prepared.encoders,
+        encoders=ready.towers,
         roles=spec.roles,
         rows=rows,
         steps=total,
@@ -310,10 +310,10 @@ def execute(
     resume: bool,
     listener: training.Listener | None = None,
 ) -> Run:
-    """Carry a specification out in a run directory."""
+    """Carry a specification out in a run directory: prepare, train, embed, score, report."""
     began = time.monotonic()
     listener = listener or training.Listener()
-    record = {
+    record: dict[str, Any] = {
         "format": FORMAT,
         "state": "training",
         "spec": spec.to_json(),
@@ -321,72 +321,80 @@ def execute(
         "versions": versions(),
     }
     write_json(folder / "run.json", record)
-    prepared = prepare(collection, spec)
-    collection = prepared.collection
-    for note in collection.notes:
+    ready = prepare(collection, spec)
+    for note in ready.collection.notes:
         listener.on_note(note)
-    settings = spec.training
-    assert settings.batch_size is not None
-    if settings.batch_size > len(collection.splits["train"]):
-        settings = replace(settings, batch_size=len(collection.splits["train"]))
-    learner = make_learner(replace(spec, training=settings), prepared)
-    device = training.pick_device(settings.device)
-    train_rows = collection.splits["train"]
-    untrained = {role: embed_prepared(learner, role.split(":")[0], prepared.roles[role], device) for role in
-                 scored_roles(spec)}
+    spec = fitted_batch(spec, len(ready.collection.splits["train"]))
+    learner = make_learner(spec, ready)
+    device = training.pick_device(spec.training.device)
+    untrained = embed_roles(learner, ready, scored_roles(spec), device)
+    rows = ready.collection.splits["train"]
     outcome = training.train(
         learner,
-        inputs_of(collection, prepared.roles, spec.roles, train_rows),
-        settings,
+        inputs_of(ready.collection, ready.packed, spec.roles, rows),
+        spec.training,
         folder=folder,
         resume=resume,
-        watch=training.CollapseWatch(probes(learner, prepared, spec, train_rows, device)),
+        watch=training.CollapseWatch(probes(learner, ready, spec, rows, device)),
         listener=listener,
     )
-    vectors = {
-        role: embed_prepared(learner, role.split(":")[0], packed, device) for role, packed in prepared.roles.items()
+    vectors = embed_roles(learner, ready, list(ready.packed), device)
+    keep(learner, ready, vectors, folder)
+    scores = score(learner, ready.collection, ready.packed, vectors, untrained, spec, device)
+    write_json(folder / "scores.json", [each.to_json() for each in scores])
+    record |= {
+        "spec": spec.to_json(),
+        "encoders": {kind: encoder.config() for kind, encoder in learner.encoders.items()},
+        "assets": {kind: sorted(encoder.assets()) for kind, encoder in learner.encoders.items()},
+        "task": {
+            "rows": len(rows),
+            "steps": spec.training.total_steps(len(rows)),
+            "classes": 0 if ready.collection.label is None else len(ready.collection.label.names),
+        },
+        "notes": [*ready.collection.notes, *outcome.notes],
+        "skipped": [{"id": each.id, "reason": each.reason} for each in ready.collection.skipped],
     }
+    Run(folder, record, learner, device).report()
+    record |= {"state": "done", "checksums": sealed(folder)}
+    write_json(folder / "times.json", {"training": outcome.seconds, "all": time.monotonic() - began})
+    write_json(folder / "run.json", record)
+    return Run.load(folder)
+
+
+def fitted_batch(spec: Spec, rows: int) -> Spec:
+    """The specification with a batch that is no larger than the rows that could be read."""
+    batch = spec.training.batch_size
+    assert batch is not None
+    return spec if batch <= rows else replace(spec, training=replace(spec.training, batch_size=rows))
+
+
+def embed_roles(
+    learner: training.Learner, ready: Ready, roles: Sequence[str], device: torch.device
+) -> dict[str, np.ndarray]:
+    """Vectors of every row in some roles; zeros where a row lacks the role."""
+    found = {}
+    for role in roles:
+        vectors = embed_prepared(learner, role.split(":")[0], ready.packed[role], device)
+        vectors[~ready.collection[role].present] = 0.0
+        found[role] = vectors
+    return found
+
+
+def keep(learner: training.Learner, ready: Ready, vectors: Mapping[str, np.ndarray], folder: Path) -> None:
+    """Write weights, what the encoders need beside them, the vectors to search, and what a search shows."""
+    collection = ready.collection
     training.save_tensors(folder / "weights.safetensors", learner.module.state_dict())
-    assets = {}
     for kind, encoder in learner.encoders.items():
         for name, content in encoder.assets().items():
-            (folder / "assets").mkdir(exist_ok=True)
-            from unalike.files import write_bytes
-
             write_bytes(folder / "assets" / f"{kind}.{name}", content)
-            assets.setdefault(kind, []).append(name)
     text_role = choose_text_role(collection)
-    kept = {role: v for role, v in vectors.items() if role.split(":")[0] != "text" or role == text_role}
-    training.save_tensors(folder / "vectors.safetensors", {role: torch.from_numpy(v) for role, v in kept.items()})
+    searched = {role: v for role, v in vectors.items() if role.split(":")[0] != "text" or role == text_role}
+    training.save_tensors(folder / "vectors.safetensors", {role: torch.from_numpy(v) for role, v in searched.items()})
     split_of = np.full(len(collection), "", object)
     for name, rows in collection.splits.items():
         split_of[rows] = name
-    pictures = {role: packed for role, packed in prepared.roles.items() if role.split(":")[0] == "image"}
-    items = Items.of(collection, list(split_of), text_role, pictures)
-    items.save(folder / "items.parquet")
-    scores = score(learner, collection, prepared.roles, vectors, untrained, spec, device)
-    write_json(folder / "scores.json", [each.to_json() for each in scores])
-    record |= {
-        "encoders": {kind: encoder.config() for kind, encoder in learner.encoders.items()},
-        "assets": assets,
-        "task": {
-            "rows": len(train_rows),
-            "steps": settings.total_steps(len(train_rows)),
-            "classes": 0 if collection.label is None else len(collection.label.names),
-        },
-        "notes": [*collection.notes, *outcome.notes],
-        "skipped": [{"id": each.id, "reason": each.reason} for each in collection.skipped],
-        "text_role": text_role,
-        "batch_size": settings.batch_size,
-    }
-    write_json(folder / "run.json", record)
-    run = Run(folder, record, learner, device)
-    run.report()
-    record["state"] = "done"
-    record["checksums"] = sealed(folder)
-    write_json(folder / "run.json", record)
-    write_json(folder / "times.json", {"training": outcome.seconds, "all": time.monotonic() - began})
-    return Run.load(folder)
+    pictures = {role: packed for role, packed in ready.packed.items() if role.split(":")[0] == "image"}
+    Items.of(collection, list(split_of), text_role, pictures).save(folder / "items.parquet")
 
 
 def scored_roles(spec: Spec) -> list[str]:
@@ -395,15 +403,15 @@ def scored_roles(spec: Spec) -> list[str]:
 
 
 def probes(
-    learner: training.Learner, prepared: Prepared, spec: Spec, rows: np.ndarray, device: torch.device
+    learner: training.Learner, ready: Ready, spec: Spec, rows: np.ndarray, device: torch.device
 ) -> dict[str, Any]:
     """Some training rows of the first role of each kind, on which the watch for collapse looks."""
     chosen = np.random.default_rng(training.stream_seed(spec.training.seed, "probe")).permutation(rows)
     found = {}
     for kind, roles in spec.roles.items():
         if kind in learner.encoders:
-            has = chosen[prepared.collection[roles[0]].present[chosen]][:128]
-            found[kind] = prepared.roles[roles[0]].take(np.sort(has)).to(device)
+            has = chosen[ready.collection[roles[0]].present[chosen]][:128]
+            found[kind] = ready.packed[roles[0]].take(np.sort(has)).to(device)
     return found
 
 

@@ -83,13 +83,12 @@ def summary(run: Run) -> list[str]:
     found = systems.find(spec.system)
     kinds = {"image": "pictures", "text": "texts", "array": "rows of numbers"}
     things = " and ".join(kinds.get(kind, kind) for kind in spec.roles)
-    steps, seconds = record["task"]["steps"], record.get("seconds")
-    took = f" in {seconds / 60:.1f} minutes" if seconds else ""
+    steps = record["task"]["steps"]
     sentences = [
-        f"{found.paper.title.split(':')[0]} ({found.slug}) learned from the {things} of {record['task']['rows']:,} rows "
-        f"of {record['data']['name']}{took}.",
+        f"{found.paper.title.split(':')[0]} ({found.slug}) learned from the {things} "
+        f"of {record['task']['rows']:,} rows of {record['data']['name']}.",
         found.summary,
-        f"{steps:,} steps of {record['batch_size']} rows with {spec.training.optimizer}, learning rate "
+        f"{steps:,} steps of {spec.training.batch_size} rows with {spec.training.optimizer}, learning rate "
         f"{spec.training.learning_rate:g}, seed {spec.training.seed}.",
     ]
     if spec.unseen:

@@ -175,7 +175,7 @@ def with_splits(collection: Collection, holdout: float, seed: int) -> Collection
 def text_codes(collection: Collection, roles: tuple[str, ...]) -> dict[str, np.ndarray]:
     """For each text role int64 ``(N,)``: equal where the texts are equal, across all the roles."""
     columns = [collection[role] for role in roles]
-    chunks = []
+    chunks: list[pa.Array] = []
     for column in columns:
         assert isinstance(column, TextColumn)
         array = column.array

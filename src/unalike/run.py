@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from unalike import encoders, systems, training
-from unalike.data import Collection, ImageColumn, TextColumn, open_collection
+from unalike.data import Collection, ImageColumn, TextColumn
 from unalike.errors import DataError, RunError
 from unalike.files import checksum, read_json, write_atomically
 from unalike.items import Items
@@ -325,7 +325,9 @@ class Run:
         rows = order(best, count)
         texts, labels = self.items.texts, self.items.labels()
         return [
-            Found(rank, self.items.ids[row], float(best[row]), int(row), self.gallery[which[row]], texts[row], labels[row])
+            Found(
+                rank, self.items.ids[row], float(best[row]), int(row), self.gallery[which[row]], texts[row], labels[row]
+            )
             for rank, row in enumerate(rows, start=1)
         ]
 

@@ -156,7 +156,9 @@ def across_roles(scene: Scene, spec: Spec) -> list[Score]:
         kind = collection[unseen].kind
         if kind != "image":
             continue
-        values, floors, count = [], {"chance": []}, 0
+        values: list[np.ndarray] = []
+        floors: dict[str, list[float]] = {"chance": []}
+        count = 0
         for role in spec.roles["image"]:
             both = np.flatnonzero(scene.present(unseen) & scene.present(role))
             count = len(both)
@@ -278,7 +280,7 @@ def named_classes(scene: Scene, main: Sequence[str], spec: Spec) -> list[Score]:
 def own_views(scene: Scene, main: Sequence[str]) -> list[Score]:
     """Without labels or second roles: a changed picture or text must find the one it was made from."""
     collection = scene.collection
-    if len(main) != 1 or len(collection) < 3:
+    if len(main) != 1 or len(collection) < 3 or collection.label is not None:
         return []
     (role,) = main
     rows = collection.splits.get("test", np.arange(len(collection)))
@@ -293,7 +295,7 @@ def own_views(scene: Scene, main: Sequence[str]) -> list[Score]:
             size=pixels.shape[-1], crop_scale=(0.4, 1.0), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)
         )
         changed = (plain(pixels, generator) * 255).round().clamp(0, 255).to(torch.uint8)
-        asked = encoders.PackedImages(changed.contiguous().numpy(), np.ones(len(rows), bool))
+        asked: encoders.Prepared = encoders.PackedImages(changed.contiguous().numpy(), np.ones(len(rows), bool))
         raw_asked = evaluation.pixel_vectors(Pictures(asked), fit_on=Pictures(scene.packed[role]))
         what = "a cropped, recoloured picture finds its original"
     elif isinstance(column, TextColumn):
@@ -365,9 +367,7 @@ def score_new(run: Run, collection: Collection) -> list[Score]:
             floors=floors,
             labels=None if label is None else [label[row] for row in range(len(collection))],
             train_labels=train_labels if train else None,
-            items={role: codes for role, codes in text_codes(
-                collection, tuple(role for role in main if role.split(":")[0] == "text")
-            ).items()},
+            items=text_codes(collection, tuple(role for role in main if role.split(":")[0] == "text")),
             present=present,
         ),
     ]

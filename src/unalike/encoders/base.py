@@ -46,6 +46,8 @@ class Encoder(nn.Module, ABC):
 
     kind: str
     width: int
+    size: int
+    """Side in pixels of what an encoder of pictures reads; others have none."""
     frozen: bool = False
 
     @abstractmethod

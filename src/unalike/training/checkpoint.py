@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,10 @@ class Checkpoints:
         return None
 
 
+def _write_lines(lines: list[str], path: Path) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
 def truncate_lines(path: Path, key: str, most: int) -> None:
     """Drop the JSON lines whose ``key`` is above ``most``, and a last line that was cut short."""
     if not path.exists():
@@ -153,4 +158,4 @@ def truncate_lines(path: Path, key: str, most: int) -> None:
                 kept.append(line)
         except (json.JSONDecodeError, KeyError, TypeError, ValueError):
             break
-    write_atomically(path, lambda aside: aside.write_text("".join(f"{line}\n" for line in kept)) and None)
+    write_atomically(path, partial(_write_lines, kept))

@@ -86,8 +86,8 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
 
     # Signals can be handled in the main thread only; elsewhere the caller is in charge.
     with contextlib.suppress(ValueError):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, handle)
+        for each in (signal.SIGINT, signal.SIGTERM):
+            before[each] = signal.signal(each, handle)
     try:
         yield lambda: asked
     finally:
@@ -150,7 +150,7 @@ def train(
     total = training.steps if training.steps is not None else (training.epochs or 1) * len(order)
     optimizer = make_optimizer(learner.parameters, training)
     average = (
-        AveragedModel(learner.module, multi_avg_fn=get_ema_multi_avg_fn(training.average), use_buffers=True)
+        AveragedModel(learner.module, multi_avg_fn=get_ema_multi_avg_fn(training.average), use_buffers=True)  # type: ignore[no-untyped-call]
         if training.average
         else None
     )
@@ -171,7 +171,7 @@ def train(
     outcome = Outcome(total, 0.0)
     began = saved = time.monotonic()
     warned = False
-    devices = [] if device.type == "cpu" else None
+    devices: list[int] | None = [] if device.type == "cpu" else None
     with torch.random.fork_rng(devices=devices), stop_signals() as asked, open_log(folder) as log:
         step, epoch = start, start // len(order)
         while step < total:

@@ -69,7 +69,8 @@ class LARS(Optimizer):
 
 def make_optimizer(parameters: Iterable[nn.Parameter], training: Training) -> Optimizer:
     """The optimiser of resolved settings; biases, norms and single numbers get no weight decay."""
-    matrices, others = [], []
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for parameter in parameters:
         (matrices if parameter.ndim > 1 else others).append(parameter)
     assert training.learning_rate is not None and training.weight_decay is not None

@@ -1,1 +1,9 @@
+from .base import View as View
+from .image import ImageViews as ImageViews
+from .parameters import ImageParameters as ImageParameters
+from .presets import byol as byol
+from .presets import gentle as gentle
+from .presets import moco_v2 as moco_v2
+from .presets import simclr as simclr
+from .presets import unchanged as unchanged
 from .tokens import Tokens as Tokens

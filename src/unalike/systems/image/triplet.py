@@ -42,7 +42,9 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
 
     def loss(seen):
         (pictures,), labels = seen
-        return objectives.triplet_semi_hard(encoders.unit(head(encoder(pictures).vector)), labels, margin=settings.margin)
+        return objectives.triplet_semi_hard(
+            encoders.unit(head(encoder(pictures).vector)), labels, margin=settings.margin
+        )
 
     return training.Learner(
         modules={"encoder": encoder, "head": head},

@@ -34,7 +34,9 @@ class Settings:
 
 RECIPE = Recipe(optimizer="adamw", learning_rate=2e-3, weight_decay=0.1, batch_size=256, epochs=100, clip_norm=1.0)
 
-CLAIM = Claim(sentence="Self-supervision added to captions improves both zero-shot and linear readings.", baseline="clip")
+CLAIM = Claim(
+    sentence="Self-supervision added to captions improves both zero-shot and linear readings.", baseline="clip"
+)
 
 
 def build(settings: Settings, task: training.Task) -> training.Learner:

@@ -45,9 +45,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
     def loss(seen):
         sentences, codes = seen
         first, second = (encoders.unit(head(encoder(sentences).vector)) for _ in range(2))
-        return objectives.info_nce(
-            first, second, temperature=settings.temperature, pairing=pairing.SharedText(codes)
-        )
+        return objectives.info_nce(first, second, temperature=settings.temperature, pairing=pairing.SharedText(codes))
 
     return training.Learner(
         modules={"encoder": encoder, "head": head}, encoders={"text": encoder}, views=views, loss=loss
