@@ -1,7 +1,6 @@
 from .inputs import Hit as Hit
 from .inputs import Item as Item
 from .inputs import ReportInputs as ReportInputs
-from .inputs import ScoreRow as ScoreRow
 from .page import render as render
 from .page import search_page as search_page
 from .page import write as write

@@ -1,4 +1,4 @@
-"""Curves, histograms and bars as coordinates; the templates draw them.
+"""Curves and histograms as coordinates; the templates draw them.
 
 Everything is in per cent of the plot, from its upper left corner, so that a chart fits a phone and a wide
 screen alike while its letters keep their size.
@@ -12,13 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .inputs import ScoreRow
-from .wording import clean, number
+from unalike.report.wording import clean, number
 
 _POINTS = 150  # of a line; more are drawn as the mean of a bucket within a band from its lowest to its highest
 
-_TITLES = {"effective_rank": "effective rank", "std": "standard deviation of the vectors"}
-_FIRST = ("loss", "learning_rate", "effective_rank", "std")
+_TITLES = {"rank": "effective rank", "std": "standard deviation"}
+_FIRST = ("loss", "learning_rate", "effective_rank", "rank", "std", "spread")
 _NO_CURVES = {"step", "epoch", "time", "seconds", "elapsed"}
 
 
@@ -65,28 +64,6 @@ class Histogram:
     wrong_count: int
 
 
-@dataclass(frozen=True)
-class Mark:
-    """A floor beside a score: its place on the same scale, its own bar, its name and its value."""
-
-    place: float
-    start: float
-    width: float
-    name: str
-    value: str
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A score on a scale with its floors and its interval, places in per cent."""
-
-    start: float
-    width: float
-    floors: list[Mark]
-    low: float | None
-    high: float | None
-
-
 def line_charts(
     rows: Sequence[Mapping[str, float]], collapse_below: Mapping[str, float], limit: int = 12
 ) -> list[LineChart]:
@@ -98,7 +75,7 @@ def line_charts(
         ['loss']
     """
     names = list(dict.fromkeys(name for row in rows for name in row if name not in _NO_CURVES))
-    names.sort(key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))
+    names.sort(key=lambda name: (*_FIRST, name.split(".")[0]).index(name.split(".")[0]))
     charts = []
     for name in names:
         pairs = [
@@ -137,7 +114,8 @@ def _line_chart(name: str, pairs: np.ndarray, threshold: float | None) -> LineCh
         return 100 * (top - values) / (top - bottom)
 
     x, y = left(middle[:, 0]), down(middle[:, 1])
-    title = clean(_TITLES.get(name, name.replace("_", " ").replace("/", ": ")), 60)
+    what, _, part = name.partition(".")
+    title = clean(", ".join(filter(None, [_TITLES.get(what, what.replace("_", " ")), part])), 60)
     band = _path(np.r_[x, x[::-1]], np.r_[down(high), down(low)[::-1]]) + "Z" if len(pairs) > _POINTS else ""
     return LineChart(
         title=title,
@@ -194,42 +172,6 @@ def histogram(right: np.ndarray, wrong: np.ndarray, bins: int = 48) -> Histogram
         ordered=ordered,
         right_count=len(right),
         wrong_count=len(wrong),
-    )
-
-
-def bar(row: ScoreRow) -> Bar | None:
-    """A score's bar: from 0 to 1 if everything is within, else as wide as its numbers; None if it is not finite.
-
-    Example:
-        >>> bar(ScoreRow(name="R@1", value=0.5, floors={"chance": 0.25})).floors[0].place
-        25.0
-    """
-    if not math.isfinite(row.value):
-        return None
-    floors = {name: value for name, value in list(row.floors.items())[:8] if math.isfinite(value)}
-    bounds = [bound for bound in row.interval or () if math.isfinite(bound)]
-    every = [row.value, *floors.values(), *bounds]
-    low, high = min(0.0, *every), max(every)
-    high = 1.0 if low == 0 and high <= 1 else high
-    if low < 0 and low >= -1 and high <= 1:
-        low, high = -1.0, 1.0
-    span = (high - low) or 1.0
-
-    def place(value: float) -> float:
-        return round(100 * (value - low) / span, 2)
-
-    zero = place(min(0.0, high))
-
-    def span_of(value: float) -> tuple[float, float]:
-        return min(zero, place(value)), round(abs(place(value) - zero), 2)
-
-    start, width = span_of(row.value)
-    return Bar(
-        start=start,
-        width=width,
-        floors=[Mark(place(value), *span_of(value), clean(name, 60), number(value)) for name, value in floors.items()],
-        low=place(bounds[0]) if len(bounds) == 2 else None,
-        high=place(bounds[1]) if len(bounds) == 2 else None,
     )
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .inputs import Item, Projection
-from .neighbours import normalised
-from .pictures import Thumbnails, sprite
-from .wording import clean, percent
+from unalike.report.inputs import Item, Projection
+from unalike.report.neighbours import normalised
+from unalike.report.pictures import Thumbnails, sprite
+from unalike.report.wording import clean, percent
 
 _GRID = 10_000  # places are whole numbers up to this, which is finer than a screen
 _NEAR = 5

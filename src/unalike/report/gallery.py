@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-from .inputs import Item
-from .neighbours import Direction, Found
-from .pictures import Thumbnails, data_uri
-from .wording import clean, number
+from unalike.report.inputs import Item
+from unalike.report.neighbours import Direction, Found
+from unalike.report.pictures import Thumbnails, data_uri
+from unalike.report.wording import clean, number
 
 
 @dataclass(frozen=True)

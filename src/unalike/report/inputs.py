@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,12 +10,12 @@ import numpy as np
 from PIL import Image
 
 from unalike.errors import DataError
+from unalike.evaluation.score import Score
 
 Picture = Image.Image | Callable[[], Image.Image | None]
 """A picture, or a function that decodes it when the page turns out to show it."""
 
 Projection = Literal["pca", "tsne"]
-Verdict = Literal["above", "unclear", "below", "unrated"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,55 +52,6 @@ class Item:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreRow:
-    """One score beside what no learning reaches.
-
-    Args:
-        name: what was measured, in words.
-        value: the score.
-        floors: the same score of raw features, a random encoder, chance: name to value.
-        n: how many queries or rows it was measured on.
-        higher_is_better: False for errors and distances.
-        reading: one sentence that tells a newcomer what the number means.
-        interval: 95% interval ``(low, high)`` of the score.
-
-    Example:
-        >>> ScoreRow(name="R@1", value=0.64, floors={"raw pixels": 0.35, "chance": 0.01}, n=500).verdict
-        'above'
-        >>> ScoreRow(name="R@1", value=0.36, floors={"raw pixels": 0.35}, n=500, interval=(0.32, 0.40)).verdict
-        'unclear'
-    """
-
-    name: str
-    value: float
-    floors: Mapping[str, float] = field(default_factory=dict)
-    n: int | None = None
-    higher_is_better: bool = True
-    reading: str = ""
-    interval: tuple[float, float] | None = None
-
-    @property
-    def best_floor(self) -> tuple[str, float] | None:
-        """The floor that is hardest to beat, with its name; None where there is none."""
-        finite = [(name, value) for name, value in self.floors.items() if math.isfinite(value)]
-        if not finite:
-            return None
-        return (max if self.higher_is_better else min)(finite, key=lambda entry: entry[1])
-
-    @property
-    def verdict(self) -> Verdict:
-        """Above the best floor with its whole interval, unclear where the interval reaches it, or below."""
-        floor = self.best_floor
-        if floor is None or not math.isfinite(self.value):
-            return "unrated"
-        sign = 1.0 if self.higher_is_better else -1.0
-        worst = self.value if self.interval is None else min(sign * bound for bound in self.interval) * sign
-        if sign * worst > sign * floor[1]:
-            return "above"
-        return "unclear" if sign * self.value > sign * floor[1] else "below"
-
-
-@dataclass(frozen=True, kw_only=True)
 class Hit:
     """One result of a search: what was found, and its cosine similarity with the query."""
 
@@ -123,7 +73,7 @@ class ReportInputs:
         facts: settings and counts, name and value.
         curves: rows of ``metrics.jsonl``: ``step`` and any numbers (loss, learning_rate, effective_rank, std).
         collapse_below: for a curve, the value under which the space has collapsed or is about to.
-        scores: the scores, most telling first: the first three lead the page.
+        scores: the scores with their floors, most telling first: the first three lead the page.
         geometry: what the space looks like: alignment, uniformity, effective rank, modality gap, hubness.
         items: what was embedded, best from rows that were not trained on.
         vectors: float ``(N, D)``, one row for each item; normalised here.
@@ -149,8 +99,8 @@ class ReportInputs:
     facts: Sequence[tuple[str, str]] = ()
     curves: Sequence[Mapping[str, float]] = ()
     collapse_below: Mapping[str, float] = field(default_factory=dict)
-    scores: Sequence[ScoreRow] = ()
-    geometry: Sequence[ScoreRow] = ()
+    scores: Sequence[Score] = ()
+    geometry: Sequence[Score] = ()
     items: Sequence[Item] = ()
     vectors: np.ndarray = field(default_factory=_no_vectors)
     positive_scores: np.ndarray | None = None

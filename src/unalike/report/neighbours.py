@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .inputs import Item
+from unalike.report.inputs import Item
 
+_ROUNDING = 1e-6  # scores of equal vectors differ by this much, depending on where they stand in a product
 _BLOCK = 512  # queries at a time, so that the scores of 5,000 items take 10 MB
 
 
@@ -158,7 +159,7 @@ def find(direction: Direction, vectors: np.ndarray, k: int) -> Found:
         best = among.argmax(axis=1)
         answered = right.any(axis=1)
         match_score = among.max(axis=1)
-        ahead = ((scores >= match_score[:, None]) & ~right).sum(axis=1)
+        ahead = ((scores >= match_score[:, None] - _ROUNDING) & ~right).sum(axis=1)
         parts.append(
             (
                 targets[order],

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -18,13 +16,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from unalike.errors import RunError
-
-from . import charts, embedding_map, gallery
-from .inputs import Hit, Item, ReportInputs, ScoreRow
-from .neighbours import Direction, Found, directions, find, normalised, pair_scores, sample
-from .pictures import Thumbnails, data_uri, thumbnail
-from .wording import clean, number, percent, plural
+from unalike.files import write_bytes
+from unalike.report import charts, embedding_map, gallery
+from unalike.report.inputs import Hit, Item, ReportInputs
+from unalike.report.neighbours import Direction, Found, directions, find, normalised, pair_scores, sample
+from unalike.report.pictures import Thumbnails, data_uri, thumbnail
+from unalike.report.scoring import say
+from unalike.report.wording import clean, number, percent, plural
 
 LIMIT = 5_000_000
 """A page is smaller than this many bytes, whatever it is given."""
@@ -95,7 +93,7 @@ def write(inputs: ReportInputs, path: str | Path) -> Path:
         The path of the page.
 
     Raises:
-        RunError: the page cannot be written, for want of space or permission.
+        RunError: the disk is full or cannot be written; the old page is untouched.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -105,23 +103,7 @@ def write(inputs: ReportInputs, path: str | Path) -> Path:
         'report.html'
     """
     target = Path(path)
-    content = render(inputs).encode()
-    aside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(target)
-    except OSError as error:
-        raise RunError(
-            f"the report cannot be written to {target}: {error.strerror or error}. It needs {len(content):,} bytes "
-            "there; make room or give another path."
-        ) from error
-    finally:
-        with suppress(OSError):  # the folder itself may be what failed, which was said above
-            aside.unlink(missing_ok=True)
+    write_bytes(target, render(inputs).encode())
     return target
 
 
@@ -187,10 +169,10 @@ class _Study:
             "title": clean(inputs.title, 200),
             "summary": [clean(sentence, words) for sentence in inputs.summary[:40]],
             "facts": [(clean(name, 80), clean(value, words)) for name, value in inputs.facts[: detail.lines]],
-            "headline": [_scored(row) for row in inputs.scores[:3]],
+            "headline": [say(score) for score in inputs.scores[:3]],
             "curves": charts.line_charts(inputs.curves, inputs.collapse_below),
-            "scores": [_scored(row) for row in inputs.scores[: detail.lines]],
-            "geometry": [_scored(row) for row in inputs.geometry[: detail.lines]],
+            "scores": [say(score) for score in inputs.scores[: detail.lines]],
+            "geometry": [say(score) for score in inputs.geometry[: detail.lines]],
             "galleries": self._galleries(detail, generator),
             "mistakes": self._mistakes(detail),
             "histogram": self._histogram(generator),
@@ -276,33 +258,11 @@ def _first_is_right(direction: Direction, found: Found) -> float | None:
     return float((first == direction.truth[direction.queries[answered]]).mean())
 
 
-def _scored(row: ScoreRow) -> dict[str, Any]:
-    floor = row.best_floor
-    against = "" if floor is None else clean(floor[0], 60)
-    words = {
-        "above": "beats every floor",
-        "unclear": f"not clearly better than {against}",
-        "below": f"no better than {against}",
-        "unrated": "",
-    }
-    return {
-        "name": clean(row.name, 120),
-        "value": number(row.value),
-        "interval": "" if row.interval is None else f"{number(row.interval[0])} to {number(row.interval[1])}",
-        "n": "" if row.n is None else f"{row.n:,}",
-        "reading": clean(row.reading, 500),
-        "direction": "" if row.higher_is_better else "lower is better",
-        "verdict": row.verdict,
-        "verdict_words": words[row.verdict],
-        "bar": charts.bar(row),
-    }
-
-
 def _unreadable(thumbnails: Thumbnails) -> list[str]:
     """One note for all pictures that this page wanted to show and could not."""
     if not thumbnails.unreadable:
         return []
-    row, reason = next(iter(thumbnails.unreadable.items()))
+    row, reason = min(thumbnails.unreadable.items())
     count = plural(len(thumbnails.unreadable), "picture")
     return [f"{count} could not be read for this page, the first {thumbnails.items[row].id}: {reason}"]
 

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from PIL import Image
 
 from unalike.errors import DataError
-
-from .inputs import Item
+from unalike.report.inputs import Item
 
 _TINY = 32
 
@@ -25,17 +24,15 @@ def thumbnail(picture: Image.Image, side: int) -> Image.Image:
         >>> thumbnail(Image.new("L", (8, 8)), 36).size, thumbnail(Image.new("RGB", (400, 200)), 36).size
         ((32, 32), (36, 18))
     """
-    longest = max(picture.size)
-    factor = side // longest
-    if longest <= _TINY and factor > 1:
-        small = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
-    else:
-        small = picture.copy()
+    has_alpha = "A" in picture.getbands() or "transparency" in picture.info
+    small = picture.convert("RGBA" if has_alpha else "RGB")
+    factor = side // max(small.size)
+    if max(small.size) <= _TINY and factor > 1:
+        small = small.resize((small.width * factor, small.height * factor), Image.Resampling.NEAREST)
+    elif factor == 0:
         small.thumbnail((side, side), Image.Resampling.LANCZOS)
-    if small.mode in ("RGBA", "LA", "PA") or "transparency" in small.info:
-        opaque = small.convert("RGBA")
-        white = Image.new("RGBA", opaque.size, "white")
-        return Image.alpha_composite(white, opaque).convert("RGB")
+    if has_alpha:
+        small = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small)
     return small.convert("RGB")
 
 
