@@ -20,7 +20,7 @@ TABLES = {"wordnet": {"links": "wordnet-links.parquet"}}
 def open_set(name: str, folder: Path) -> Collection:
     table = pq.read_table(folder / "wordnet.parquet").combine_chunks()
     examples = table["examples"].chunk(0)
-    starts = pa.array(examples.offsets[:-1], mask=np.asarray(pc.equal(pc.list_value_length(examples), 0)))
+    starts = pa.array(np.asarray(examples.offsets[:-1]), mask=np.asarray(pc.equal(pc.list_value_length(examples), 0)))
     columns: dict[str, Column] = {
         "text": TextColumn(table["definition"]),
         "text:lemmas": TextColumn(pc.binary_join(table["lemmas"], ", ")),
