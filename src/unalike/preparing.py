@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from unalike import systems
 from unalike.data import Collection, TextColumn, make_splits
-from unalike.encoders import Prepared
+from unalike.encoders import Prepared, default_encoder
 from unalike.errors import DataError, SettingsError
 from unalike.spec import Source, Spec, Views, read_dataclass
 from unalike.training.batch import Inputs
@@ -19,7 +19,6 @@ from unalike.training.settings import Training
 
 LEAST_ROWS = 4
 """Fewer rows than this leave no contrast to learn from and none to test on."""
-DEFAULT_ENCODERS = {"image": "conv", "text": "ngram", "array": "mlp"}
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,9 @@ def plan(
         system=found.slug,
         settings={field.name: getattr(resolved, field.name) for field in fields(resolved)},
         training=training.resolved(found.recipe, len(usable.splits["train"])),
-        encoder={kind: (encoder or {}).get(kind, DEFAULT_ENCODERS[kind]) for kind in kinds},
+        encoder={
+            kind: (encoder or {}).get(kind) or default_encoder([usable[role] for role in roles[kind]]) for kind in kinds
+        },
         size=size or 64,
         views=views,  # type: ignore[arg-type]
         roles=roles,

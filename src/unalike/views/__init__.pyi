@@ -1,3 +1,4 @@
+from .arrays import ArrayViews as ArrayViews
 from .base import View as View
 from .image import ImageViews as ImageViews
 from .parameters import ImageParameters as ImageParameters
