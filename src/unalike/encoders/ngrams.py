@@ -87,6 +87,9 @@ class NgramEncoder(TextEncoder):
                 nn.Dropout(dropout),
                 nn.Linear(hidden, width),
             )
+            # Small rows: a step of Adam then turns them, where rows of length sqrt(table) would hardly move in minutes.
+            nn.init.normal_(self.table.weight, std=0.02)
+            nn.init.zeros_(self.table.weight[0])
         nn.init.zeros_(self.importance.weight)
 
     def tokenise(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

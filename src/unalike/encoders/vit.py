@@ -49,7 +49,7 @@ class VisionTransformer(ImageEncoder):
         *,
         size: int = 64,
         patch: int = 8,
-        width: int = 256,
+        width: int = 128,
         depth: int = 4,
         heads: int = 4,
         pool: Literal["mean", "class"] = "mean",
