@@ -53,7 +53,8 @@ def test_data_that_changed_are_not_resumed(finished: unalike.Run, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "name", ["weights.safetensors", "vectors.safetensors", "items.parquet", "scores.json", "metrics.jsonl", "report.html"]
+    "name",
+    ["weights.safetensors", "vectors.safetensors", "items.parquet", "scores.json", "metrics.jsonl", "report.html"],
 )
 def test_every_changed_file_is_named(finished: unalike.Run, tmp_path: Path, name: str) -> None:
     copy = Path(shutil.copytree(finished.folder, tmp_path / "copy"))

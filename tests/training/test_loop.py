@@ -77,9 +77,7 @@ def make_learner(loss=None, **options) -> Learner:
         first, second = (tower(view).vector for view in pair)
         return ((first - second) ** 2).mean() + ((first.std(0) - 1) ** 2).mean()
 
-    return Learner(
-        modules={"tower": tower}, encoders={"array": tower}, views=views, loss=loss or attract, **options
-    )
+    return Learner(modules={"tower": tower}, encoders={"array": tower}, views=views, loss=loss or attract, **options)
 
 
 def make_inputs() -> Inputs:
@@ -94,7 +92,9 @@ def bits(learner: Learner) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in learner.module.state_dict().items()}
 
 
-@pytest.mark.parametrize("options", [{}, {"average": 0.9}, {"optimizer": "lars"}, {"optimizer": "sgd", "clip_norm": 0.1}])
+@pytest.mark.parametrize(
+    "options", [{}, {"average": 0.9}, {"optimizer": "lars"}, {"optimizer": "sgd", "clip_norm": 0.1}]
+)
 def test_resumed_run_ends_with_the_same_bits(tmp_path: Path, options: dict) -> None:
     training = settings(**options)
     whole = make_learner()
@@ -279,4 +279,6 @@ def test_task_lets_the_user_replace_the_views() -> None:
     first, second = own(batch, torch.Generator())
     assert torch.equal(first + 1, second)
     chosen = replace(task, view={"array": lambda rows, generator: rows * 0})
-    assert all(float(view.abs().sum()) == 0 for view in chosen.random_views("array", *[None] * 2)(batch, torch.Generator()))  # type: ignore[list-item]
+    assert all(
+        float(view.abs().sum()) == 0 for view in chosen.random_views("array", *[None] * 2)(batch, torch.Generator())
+    )  # type: ignore[list-item]

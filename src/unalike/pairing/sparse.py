@@ -88,9 +88,12 @@ class PairsOnly(Pairing):
 
     def plan(self, queries: Tensor, keys: Tensor) -> Plan:
         shape, device = (queries.shape[0], keys.shape[0]), queries.device
-        none = torch.zeros(0, dtype=torch.int64, device=device)
-        nothing = Edges.from_pairs(none, none, torch.zeros(0, device=device), shape)
-        return Plan(shape, device, apart=Edges.diagonal(shape, device=device), negatives=nothing)
+
+        def nothing(rows: slice, columns: slice) -> Tile:
+            zeros = torch.zeros(rows.stop - rows.start, columns.stop - columns.start, device=device)
+            return Tile(zeros, zeros)
+
+        return Plan(shape, device, apart=Edges.diagonal(shape, device=device), weights=nothing)
 
 
 @dataclass(frozen=True, eq=False)

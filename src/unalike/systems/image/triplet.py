@@ -1,7 +1,7 @@
 """Triplet loss: an anchor must be nearer to its own class than to another class, by a margin.
 
-Each anchor takes every picture of its class as a positive and, for each of them, a negative that is farther than the
-positive but within the margin: hard enough to teach, not so hard that everything collapses.
+Each anchor takes every picture of its class as a positive and, for each of them, the nearest negative that is farther
+than the positive: hard enough to teach, not so hard that everything collapses.
 """
 
 from __future__ import annotations

@@ -1,0 +1,158 @@
+"""What every system must do, whatever it is: one test over the whole list."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from unalike import encoders, systems, training
+from unalike.cli import Columns, Fit
+from unalike.data import ArrayColumn, ImageColumn, TextColumn
+from unalike.training import Inputs, Task, Training, train
+
+ROWS, SIZE = 24, 16
+ALL = systems.all_systems()
+
+
+def columns(roles: tuple[str, ...]) -> dict[str, object]:
+    """Tiny columns of every role; texts and labels repeat."""
+    generator = np.random.default_rng(0)
+    made: dict[str, object] = {}
+    for role in roles:
+        kind = role.split(":")[0]
+        if kind == "image":
+            made[role] = ImageColumn(list(generator.integers(0, 255, (ROWS, SIZE, SIZE, 3), np.uint8)))
+        elif kind == "text":
+            words = ["red", "blue", "small", "large", "cat", "dog"]
+            made[role] = TextColumn([f"{role} {words[i % 6]} {words[i % 4]} {i // 2}" for i in range(ROWS)])
+        else:
+            made[role] = ArrayColumn(generator.normal(size=(ROWS, 5)).astype(np.float32))
+    return made
+
+
+def make(system: systems.System, seed: int = 0) -> tuple[training.Learner, Inputs]:
+    """A system on tiny encoders, and inputs for it."""
+    kinds = list(dict.fromkeys(role.split(":")[0] for role in system.paper.roles))
+    roles = {kind: tuple(r for r in system.paper.roles if r.split(":")[0] == kind) for kind in kinds}
+    data = columns(system.paper.roles)
+    towers = {
+        kind: encoders.build_encoder(
+            {"image": "conv", "text": "ngram", "array": "mlp"}[kind],
+            [data[role] for role in roles[kind]],
+            size=SIZE,
+            seed=seed,
+            **{"image": {"widths": (8, 16), "depths": (0, 1)}, "text": {"buckets": 256}}.get(kind, {}),
+        )
+        for kind in kinds
+    }
+    task = Task(encoders=towers, roles=roles, rows=ROWS, steps=4, steps_per_epoch=3, classes=3)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        learner = system.build(system.settings(), task)
+    prepared = {role: towers[role.split(":")[0]].prepare(data[role]) for role in system.paper.roles}
+    codes = {role: np.arange(ROWS) // 2 for role in system.paper.roles if role.split(":")[0] == "text"}
+    return learner, Inputs(prepared, codes=codes, labels=np.arange(ROWS) % 3)
+
+
+def settings(system: systems.System, **options: object) -> Training:
+    return Training(**{"steps": 4, "batch_size": 8, "device": "cpu"} | options).resolved(system.recipe, ROWS)  # type: ignore[arg-type]
+
+
+def trained(system: systems.System, seed: int = 0, **options: object) -> tuple[training.Learner, list[float]]:
+    learner, inputs = make(system, seed)
+    losses: list[float] = []
+    listener = training.Listener(on_step=lambda step, total, row: losses.append(row["loss"]))
+    train(learner, inputs, settings(system, seed=seed, **options), listener=listener)
+    return learner, losses
+
+
+@pytest.mark.parametrize("system", ALL, ids=lambda system: system.slug)
+def test_trains_a_few_steps_with_finite_loss(system: systems.System) -> None:
+    _, losses = trained(system)
+    assert len(losses) == 4
+    assert all(math.isfinite(loss) for loss in losses)
+
+
+@pytest.mark.parametrize("system", ALL, ids=lambda system: system.slug)
+def test_gradient_reaches_every_trainable_part(system: systems.System) -> None:
+    learner, inputs = make(system)
+    before = {name: value.detach().clone() for name, value in learner.module.named_parameters()}
+    # Four steps: a zero-initialised scale lets gradients through only after it has moved, and a queue fills first.
+    train(learner, inputs, settings(system, weight_decay=0.0))
+    for name, parameter in learner.module.named_parameters():
+        if parameter.requires_grad:
+            assert not torch.equal(parameter, before[name]), f"{name} has not moved"
+        elif name.split(".")[0] in learner.frozen:
+            assert parameter.grad is None
+
+
+@pytest.mark.parametrize("system", ALL, ids=lambda system: system.slug)
+def test_same_seed_same_bits(system: systems.System) -> None:
+    first, losses = trained(system)
+    second, again = trained(system)
+    assert losses == again
+    ours, theirs = first.module.state_dict(), second.module.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert trained(system, seed=1)[1] != losses
+
+
+@pytest.mark.parametrize("system", ALL, ids=lambda system: system.slug)
+def test_saved_and_loaded_equal(system: systems.System, tmp_path: Path) -> None:
+    learner, _ = trained(system)
+    training.save_tensors(tmp_path / "w.safetensors", learner.module.state_dict())
+    fresh, inputs = make(system, seed=5)
+    training.load_module(fresh.module, training.load_tensors(tmp_path / "w.safetensors"), tmp_path)
+    learner.module.eval()
+    fresh.module.eval()
+    for role in system.paper.roles:
+        kind = role.split(":")[0]
+        entries = inputs.batch(np.arange(6)).role(role)
+        ours, theirs = learner.embed(kind, entries), fresh.embed(kind, entries)
+        assert torch.equal(ours, theirs)
+        assert torch.allclose(ours.norm(dim=1), torch.ones(6), atol=1e-5)
+
+
+@pytest.mark.parametrize("system", ALL, ids=lambda system: system.slug)
+def test_the_file_is_one_page_and_says_what_it_must(system: systems.System) -> None:
+    path = Path(system.module.__file__ or "")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 150
+    assert len(system.summary) <= 120
+    assert system.summary.endswith(".")
+    assert system.slug.replace("-", "_") == path.stem
+    assert dataclasses.is_dataclass(system.settings)
+    assert system.settings.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    assert system.claim.sentence
+    assert system.claim.baseline is None or system.claim.baseline in {each.slug for each in ALL}
+    assert "super().__init__" not in "\n".join(lines), "a system composes parts and inherits from none"
+
+
+@pytest.mark.parametrize("system", ALL, ids=lambda system: system.slug)
+def test_own_settings_do_not_hide_common_flags(system: systems.System) -> None:
+    common = {field.name for kind in (Fit, Columns, Training) for field in dataclasses.fields(kind)}
+    assert not common & {field.name for field in dataclasses.fields(system.settings)}
+
+
+def test_slugs_and_numbers_are_unique() -> None:
+    slugs = [system.slug for system in ALL]
+    assert len(set(slugs)) == len(slugs)
+    numbers = [system.paper.number for system in ALL if system.paper.number is not None]
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_every_system_file_is_in_the_list() -> None:
+    root = Path(systems.__file__ or "").parent
+    files = {f"{path.parent.name}.{path.stem}" for path in root.glob("*/*.py") if path.stem != "__init__"}
+    assert files == set(systems.FILES)
+
+
+def test_the_list_imports_no_torch() -> None:
+    code = "import sys; from unalike import systems; systems.all_systems(); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,170 @@
+"""The loss of each baseline system, on its own modules and views, against a plain formula in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from test_contract import make
+from torch import Tensor
+from torch.nn.functional import cross_entropy, logsigmoid, normalize
+
+from unalike import systems, training
+
+
+def unit(x: Tensor) -> Tensor:
+    return normalize(x.double(), dim=-1)
+
+
+def softmax_loss(scores: Tensor, positives: Tensor) -> Tensor:
+    """Mean over rows of log sum exp over all, minus the mean over positives outside the logarithm."""
+    rows = [torch.logsumexp(row, 0) - row[marks].mean() for row, marks in zip(scores, positives, strict=True)]
+    return torch.stack(rows).mean()
+
+
+def vectors(learner: training.Learner, head: str, views: list[Tensor], kind: str = "image") -> list[Tensor]:
+    return [learner.module[head](learner.encoders[kind](view).vector) for view in views]
+
+
+def simclr(learner, views, s) -> Tensor:
+    z = torch.cat([unit(v) for v in vectors(learner, "projector", views)])
+    scores = (z @ z.T / s.temperature).fill_diagonal_(-torch.inf)
+    n = len(z) // 2
+    return cross_entropy(scores, torch.cat([torch.arange(n) + n, torch.arange(n)]))
+
+
+def moco(learner, views, s) -> Tensor:
+    q = unit(vectors(learner, "projector", views[:1])[0])
+    k = unit(learner.module["teacher_projector"](learner.module["teacher"](views[1]).vector))
+    queue = learner.module["queue"].vectors().double()
+    scores = torch.cat([(q * k).sum(1, keepdim=True), q @ queue.T], 1) / s.temperature
+    return cross_entropy(scores, torch.zeros(len(q), dtype=torch.int64))
+
+
+def byol(learner, views, s) -> Tensor:
+    p = [unit(learner.module["predictor"](z)) for z in vectors(learner, "projector", views)]
+    t = [unit(learner.module["teacher_projector"](learner.module["teacher"](v).vector)) for v in views]
+    return sum((2 - 2 * (a * b).sum(1)).mean() for a, b in ((p[0], t[1]), (p[1], t[0])))
+
+
+def simsiam(learner, views, s) -> Tensor:
+    z = vectors(learner, "projector", views)
+    p = [unit(learner.module["predictor"](x)) for x in z]
+    return -((p[0] * unit(z[1])).sum(1).mean() + (p[1] * unit(z[0])).sum(1).mean()) / 2
+
+
+def barlow(learner, views, s) -> Tensor:
+    a, b = (
+        (z - z.mean(0)) / (z.var(0, correction=0) + 1e-5).sqrt()
+        for z in (v.double() for v in vectors(learner, "projector", views))
+    )
+    c = a.T @ b / len(a)
+    off = c - torch.diag(c.diagonal())
+    return ((1 - c.diagonal()) ** 2).sum() + s.redundancy * (off**2).sum()
+
+
+def supcon(learner, seen, s) -> Tensor:
+    views, labels = seen
+    z = torch.cat([unit(v) for v in vectors(learner, "projector", views)])
+    labels = labels.repeat(2)
+    scores = (z @ z.T / s.temperature).fill_diagonal_(-torch.inf)
+    rows = []
+    for i, row in enumerate(scores):
+        own = (labels == labels[i]) & (torch.arange(len(z)) != i)
+        rows.append(torch.logsumexp(row, 0) - row[own].mean())
+    return torch.stack(rows).mean()
+
+
+def simcse(learner, seen, s) -> Tensor:
+    texts, codes = seen
+    # Dropout is off in the reference, so both looks are the same.
+    z = unit(learner.module["head"](learner.encoders["text"](texts).vector))
+    return softmax_loss(z @ z.T / s.temperature, codes[:, None] == codes)
+
+
+def clip(learner, seen, s) -> Tensor:
+    pictures, captions, codes = seen
+    x = unit(learner.module["image_head"](learner.encoders["image"](pictures).vector))
+    y = unit(learner.module["text_head"](learner.encoders["text"](captions).vector))
+    scores, alike = x @ y.T / s.temperature, codes[:, None] == codes
+    return (softmax_loss(scores, alike) + softmax_loss(scores.T, alike)) / 2
+
+
+def siglip(learner, seen, s) -> Tensor:
+    pictures, captions, codes = seen
+    x = unit(learner.module["image_head"](learner.encoders["image"](pictures).vector))
+    y = unit(learner.module["text_head"](learner.encoders["text"](captions).vector))
+    sign = torch.where(codes[:, None] == codes, 1.0, -1.0)
+    return -logsigmoid(sign * (s.scale * x @ y.T + s.bias)).sum() / len(x)
+
+
+def scarf(learner, views, s) -> Tensor:
+    a, b = (unit(v) for v in vectors(learner, "projector", views, "array"))
+    return cross_entropy(a @ b.T / s.temperature, torch.arange(len(a)))
+
+
+REFERENCES: dict[str, Callable] = {
+    "simclr": simclr,
+    "moco-v2": moco,
+    "byol": byol,
+    "simsiam": simsiam,
+    "barlow-twins": barlow,
+    "supcon": supcon,
+    "simcse": simcse,
+    "clip": clip,
+    "siglip": siglip,
+    "scarf": scarf,
+}
+
+
+@pytest.mark.parametrize("slug", REFERENCES)
+def test_loss_is_the_formula(slug: str) -> None:
+    system = systems.find(slug)
+    learner, inputs = make(system)
+    batch = inputs.batch(np.arange(10))
+    seen = learner.views(batch, torch.Generator().manual_seed(1))
+    learner.module.eval()  # dropout off, statistics of batch normalisation fixed
+    if slug == "moco-v2":
+        learner.module["queue"].push(normalize(torch.randn(30, 128, generator=torch.Generator().manual_seed(2))))
+    with torch.no_grad():
+        expected = REFERENCES[slug](learner, seen, system.settings())
+        found = learner.loss(seen)
+    assert float(found) == pytest.approx(float(expected), rel=2e-5)
+
+
+def test_slip_is_clip_plus_simclr() -> None:
+    system = systems.find("slip")
+    learner, inputs = make(system)
+    s = system.settings()
+    pictures, captions, codes = learner.views(inputs.batch(np.arange(10)), torch.Generator().manual_seed(1))
+    learner.module.eval()
+    with torch.no_grad():
+        parts = [clip(learner, (picture, captions, codes), s) for picture in pictures]
+        z = torch.cat([unit(v) for v in vectors(learner, "projector", pictures)])
+        scores = (z @ z.T / s.view_temperature).fill_diagonal_(-torch.inf)
+        alike = cross_entropy(scores, torch.cat([torch.arange(10) + 10, torch.arange(10)]))
+        expected = sum(parts) / 2 + s.view_weight * alike
+        assert float(learner.loss((pictures, captions, codes))) == pytest.approx(float(expected), rel=2e-5)
+
+
+def test_triplet_takes_the_nearest_negative_beyond_the_positive() -> None:
+    system = systems.find("triplet")
+    learner, inputs = make(system)
+    (pictures,), labels = seen = learner.views(inputs.batch(np.arange(24)), torch.Generator().manual_seed(1))
+    learner.module.eval()
+    with torch.no_grad():
+        z = unit(learner.module["head"](learner.encoders["image"](pictures).vector))
+        found = float(learner.loss(seen))
+    margin = system.settings().margin
+    distance = torch.cdist(z, z) ** 2
+    costs = []
+    for a in range(len(z)):
+        for p in range(len(z)):
+            if p == a or labels[p] != labels[a]:
+                continue
+            gaps = [float(distance[a, n] - distance[a, p]) for n in range(len(z)) if labels[n] != labels[a]]
+            gap = min((gap for gap in gaps if gap > 0), default=max(gaps))
+            costs.append(max(0.0, margin - gap))
+    assert found == pytest.approx(float(np.mean(costs)), rel=1e-3)
