@@ -106,13 +106,12 @@ def even_uniformity(dimensions: int, *, scale: float = 2.0) -> float:
         >>> round(even_uniformity(128), 2)
         -3.94
     """
-    from scipy.special import gammaln, ive
+    from scipy.special import hyp0f1
 
     if dimensions < 2 or not scale > 0:
         raise SettingsError(f"got dimensions={dimensions}, scale={scale}; expected 2 or more and a scale above 0")
-    # E exp(2t cos) = Gamma(d) I_{d-1}(2t) / t^(d-1) with d = D / 2, and |x - y|^2 = 2 - 2 cos.
-    half = dimensions / 2
-    return float(gammaln(half) - (half - 1) * math.log(scale) + math.log(ive(half - 1, 2 * scale)))
+    # |x - y|^2 is 2 - 2 cos, and E exp(2t cos) over directions the confluent limit function 0F1(D / 2, t^2).
+    return float(math.log(hyp0f1(dimensions / 2, scale**2)) - 2 * scale)
 
 
 def effective_rank(vectors: Vectors, *, center: bool = False) -> float:

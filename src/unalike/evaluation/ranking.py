@@ -12,7 +12,7 @@ from torch import Tensor
 from unalike.errors import DataError, SettingsError
 from unalike.evaluation.inputs import matrix
 from unalike.evaluation.relevance import Relevance
-from unalike.search.blocks import Vectors
+from unalike.search.blocks import Vectors, padded
 from unalike.search.exact import Metric
 
 # Scores that are in memory together (float32, 64 MiB), and the most queries of a strip.
@@ -102,15 +102,14 @@ def rank_relevant(
             f"exclude_self was asked for {len(asked)} queries and a corpus of {len(held)}; "
             "expected the corpus of two rows or more as its own queries"
         )
-    height = min(max(1, _SCORES_AT_ONCE // len(held)), _QUERIES_AT_ONCE)
-    room = torch.empty(min(height, len(asked)) * len(held))
+    columns = padded(held).t()
+    height = min(max(1, _SCORES_AT_ONCE // columns.shape[1]), _QUERIES_AT_ONCE)
     for start in range(0, len(asked), height):
         some = asked[start : start + height]
         pairs = relevance.pairs(start, start + len(some), exclude_self=exclude_self)
         if not len(pairs[0]):
             continue
-        scores = room[: len(some) * len(held)].view(len(some), -1)
-        torch.mm(some, held.t(), out=scores)
+        scores = torch.mm(padded(some), columns)[: len(some), : len(held)]
         if exclude_self:
             scores.diagonal(start).fill_(-torch.inf)
         yield _strip(scores, pairs, start, len(held) - exclude_self)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from unalike.errors import DataError, SettingsError
-from unalike.search.blocks import Vectors, block, check_matrix
+from unalike.search.blocks import GRAIN, Vectors, block, check_matrix, padded
 
 Metric = Literal["cosine", "dot"]
 
@@ -162,19 +162,19 @@ def _scan(queries: Tensor, rows: Tensor, best: _Best, first: int, start: int, ex
     """Offer the scores of all queries with one block of the corpus, tile by tile."""
     on_cpu = queries.device.type == "cpu"
     size, most = (_TILE_ON_CPU, _QUERIES_ON_CPU) if on_cpu else (_TILE_ELSEWHERE, _QUERIES_ELSEWHERE)
-    height = min(most, len(queries))
-    width = min(max(size // height, 1), len(rows))
-    scores = queries.new_empty(height * width)
-    for left in range(0, len(rows), width):
-        columns = rows[left : left + width].t()
-        for top in range(0, len(queries), height):
-            some = queries[top : top + height]
-            shape = (len(some), columns.shape[1])
-            tile = scores[: shape[0] * shape[1]].view(shape)
+    asked, held = padded(queries), padded(rows)
+    height = min(most, len(asked))
+    width = min(max(size // height // GRAIN * GRAIN, GRAIN), len(held))
+    room = queries.new_empty(height * width)
+    for left in range(0, len(held), width):
+        columns = held[left : left + width].t()
+        for top in range(0, len(asked), height):
+            some = asked[top : top + height]
+            tile = room[: len(some) * columns.shape[1]].view(len(some), -1)
             torch.mm(some, columns, out=tile)
-            if exclude_self:
-                # The diagonal of the whole matrix, where it crosses this tile.
-                offset = first + top - start - left
-                if -shape[0] < offset < shape[1]:
-                    tile.diagonal(offset).fill_(-torch.inf)
+            tile = tile[: len(queries) - top, : len(rows) - left]
+            # The diagonal of the whole matrix, where it crosses this tile.
+            offset = first + top - start - left
+            if exclude_self and -len(tile) < offset < tile.shape[1]:
+                tile.diagonal(offset).fill_(-torch.inf)
             best.offer(tile, top, start + left)

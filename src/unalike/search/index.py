@@ -66,7 +66,7 @@ class Index:
         if kind not in ("exact", "hnsw", "ivf"):
             raise SettingsError(f"got the kind of index {kind!r}; expected 'exact', 'hnsw' or 'ivf'")
         count = len(vectors)
-        self.vectors: np.ndarray = block(vectors, 0, count, "vectors", unit=True).cpu().numpy()
+        self.vectors = block(vectors, 0, count, "vectors", unit=True).cpu().numpy()
         self.ids = [str(row) for row in range(count)] if ids is None else [str(name) for name in ids]
         self.roles = [roles] * count if isinstance(roles, str) else list(roles)
         for name, values in (("ids", self.ids), ("roles", self.roles)):
@@ -74,6 +74,7 @@ class Index:
                 raise DataError(f"got {len(values)} {name} for {count} vectors; expected one for each")
         self.kind = kind
         self._faiss: Any = None
+        self._by_role: dict[str, np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -95,7 +96,7 @@ class Index:
             scores, indices = self._search(queries, k)
         else:
             rows = self._rows(role)
-            scores, within = top_k(_array(queries), self.vectors[rows], k)
+            scores, within = top_k(_unit(queries), self.vectors[rows], k, metric="dot")
             indices = rows[within]
         return [
             [
@@ -129,7 +130,7 @@ class Index:
             own = np.random.default_rng(seed).choice(len(self), min(sample, len(self)), replace=False)
             queries = self.vectors[own]
         k = min(k, len(self) - bool(len(own)))
-        exact = top_k(_array(queries), self.vectors, k + bool(len(own)))[1]
+        exact = top_k(_unit(queries), self.vectors, k + bool(len(own)), metric="dot")[1]
         found = self._search(queries, k + bool(len(own)))[1]
         shares = []
         for row in range(len(exact)):
@@ -195,15 +196,17 @@ class Index:
             raise RunError(f"the index in {folder} is damaged: {error}; embed the data again") from error
 
     def _rows(self, role: str) -> np.ndarray:
-        rows = [row for row, own in enumerate(self.roles) if own == role or own.split(":")[0] == role]
-        if not rows:
-            raise DataError(f"no row has the role {role!r}; this index has {', '.join(sorted(set(self.roles)))}")
-        return np.array(rows)
+        if role not in self._by_role:
+            rows = [row for row, own in enumerate(self.roles) if role in (own, own.split(":")[0])]
+            if not rows:
+                raise DataError(f"no row has the role {role!r}; this index has {', '.join(sorted(set(self.roles)))}")
+            self._by_role[role] = np.array(rows)
+        return self._by_role[role]
 
     def _search(self, queries: Vectors, k: int) -> tuple[np.ndarray, np.ndarray]:
+        unit = _unit(queries)
         if self.kind == "exact":
-            return top_k(_array(queries), self.vectors, k)
-        check_matrix(queries, "queries")
+            return top_k(unit, self.vectors, k, metric="dot")
         if queries.shape[1] != self.vectors.shape[1]:
             raise DataError(
                 f"queries have {queries.shape[1]} dimensions and the index {self.vectors.shape[1]}; "
@@ -213,14 +216,14 @@ class Index:
             raise SettingsError(f"got k={k}; expected at least 1")
         if self._faiss is None:
             self._faiss = build(self.vectors, self.kind)
-        unit = block(queries, 0, len(queries), "queries", unit=True).cpu().numpy()
         # Where it finds too few, FAISS fills up with the index -1.
         scores, indices = self._faiss.search(unit, min(k, len(self)))
         return scores, indices
 
 
-def _array(vectors: Vectors) -> np.ndarray:
-    return vectors if isinstance(vectors, np.ndarray) else vectors.detach().cpu().numpy()
+def _unit(queries: Vectors) -> np.ndarray:
+    check_matrix(queries, "queries")
+    return block(queries, 0, len(queries), "queries", unit=True).cpu().numpy()
 
 
 def _files(folder: Path) -> tuple[Path, Path]:
