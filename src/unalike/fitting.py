@@ -354,7 +354,8 @@ def execute(
         "notes": [*ready.collection.notes, *outcome.notes],
         "skipped": [{"id": each.id, "reason": each.reason} for each in ready.collection.skipped],
     }
-    Run(folder, record, learner, device).report()
+    write_json(folder / "run.json", record)
+    Run(folder, read_json(folder / "run.json"), learner, device).report()
     record |= {"state": "done", "checksums": sealed(folder)}
     write_json(folder / "times.json", {"training": outcome.seconds, "all": time.monotonic() - began})
     write_json(folder / "run.json", record)

@@ -25,7 +25,7 @@ def edit(folder: Path, **changes: object) -> None:
 
 
 def test_not_a_run(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="is no run directory: it has no run.json"):
+    with pytest.raises(RunError, match=r"is no run directory: it has no run.json"):
         unalike.load(tmp_path)
 
 
@@ -39,7 +39,7 @@ def test_newer_version(finished: unalike.Run, tmp_path: Path) -> None:
 def test_unfinished(finished: unalike.Run, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(finished.folder, tmp_path / "copy"))
     edit(copy, state="training")
-    with pytest.raises(RunError, match=r"unalike fit --resume"):
+    with pytest.raises(RunError, match="unalike fit --resume"):
         unalike.load(copy)
     with pytest.raises(DataError, match="data from memory: give them again"):
         unalike.resume(copy)

@@ -28,8 +28,11 @@ from unalike.training import (
     Task,
     Training,
     load_tensors,
+    make_optimizer,
+    save_tensors,
     train,
 )
+from unalike.training.checkpoint import load_optimizer, optimizer_tensors
 
 ROWS = 40
 
@@ -213,7 +216,7 @@ def test_damaged_checkpoint_is_named_and_the_one_before_serves(tmp_path: Path) -
     assert found.step == 2
     assert torch.equal(found.tensors["weights"]["w"], torch.full((4,), 2.0))
     (tmp_path / "000000002" / "state.json").write_text("{")
-    with pytest.raises(RunError, match="weights.safetensors was changed"):
+    with pytest.raises(RunError, match=r"weights.safetensors was changed"):
         checkpoints.load()
 
 
@@ -282,3 +285,31 @@ def test_task_lets_the_user_replace_the_views() -> None:
     assert all(
         float(view.abs().sum()) == 0 for view in chosen.random_views("array", *[None] * 2)(batch, torch.Generator())
     )  # type: ignore[list-item]
+
+
+def test_resumed_optimizer_keeps_the_memory_order_of_its_parameters(tmp_path: Path) -> None:
+    """Fused AdamW reads raw memory: a state in another order than its parameter would move the wrong weights."""
+
+    def step(conv: nn.Conv2d, optimizer: torch.optim.Optimizer, seed: int) -> None:
+        pictures = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
+        optimizer.zero_grad()
+        conv(pictures.to(memory_format=torch.channels_last)).pow(2).mean().backward()
+        optimizer.step()
+
+    def fresh() -> tuple[nn.Conv2d, torch.optim.Optimizer]:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            conv = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+        return conv, make_optimizer(conv.parameters(), settings())
+
+    whole, optimizer = fresh()
+    step(whole, optimizer, 1)
+    save_tensors(tmp_path / "o.safetensors", optimizer_tensors(optimizer))
+    weights = {name: value.clone() for name, value in whole.state_dict().items()}
+    step(whole, optimizer, 2)
+
+    again, other = fresh()
+    again.load_state_dict(weights)
+    load_optimizer(other, load_tensors(tmp_path / "o.safetensors"))
+    step(again, other, 2)
+    assert torch.equal(whole.weight, again.weight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -47,5 +48,5 @@ def test_schedule_rises_to_the_peak_and_falls_to_zero() -> None:
     assert rates[9] == rates[10] == pytest.approx(2.0)
     assert rates[55] == pytest.approx(1.0)
     assert rates[99] == pytest.approx(1 + math.cos(math.pi * 89 / 90))
-    assert all(a <= b for a, b in zip(rates[:10], rates[1:10], strict=False))
-    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert all(a <= b for a, b in pairwise(rates[:10]))
+    assert all(a >= b for a, b in pairwise(rates[10:]))

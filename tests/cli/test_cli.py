@@ -1,0 +1,203 @@
+"""The command line as a stranger types it, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+
+def unalike(*words: str | Path, cwd: Path, code: int = 0, **options) -> str:
+    """Run a command; return what it printed, errors too."""
+    done = subprocess.run(
+        [sys.executable, "-m", "unalike", *map(str, words)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"},
+        timeout=240,
+        **options,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with pictures in two sub-folders and a table of captions."""
+    folder = tmp_path_factory.mktemp("place")
+    generator = np.random.default_rng(1)
+    lines = ["path,caption"]
+    for name, shade in (("dark", 40), ("bright", 200)):
+        (folder / "photos" / name).mkdir(parents=True)
+        for number in range(16):
+            pixels = generator.integers(0, 55, (20, 20, 3)) + shade
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / "photos" / name / f"{number}.png")
+            lines.append(f"photos/{name}/{number}.png,{name} square number {number}")
+    (folder / "pairs.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+SHORT = ("--steps", "6", "--batch-size", "8", "--size", "16", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def run(place: Path) -> str:
+    unalike(
+        "fit",
+        "pairs.csv",
+        "--image",
+        "path",
+        "--text",
+        "caption",
+        "--system",
+        "clip",
+        "--out",
+        "runs/x",
+        *SHORT,
+        cwd=place,
+    )
+    return "runs/x"
+
+
+def test_help_needs_no_torch_and_no_half_second(place: Path) -> None:
+    code = "import sys; from unalike.cli import main; main(['--help']); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    times = []
+    for _ in range(3):
+        began = time.monotonic()
+        text = unalike("--help", cwd=place)
+        times.append(time.monotonic() - began)
+    assert min(times) < 0.5
+    for command in ("fit", "embed", "search", "evaluate", "report", "systems", "data"):
+        assert f"  {command} " in text
+
+
+def test_help_of_a_command_shows_the_settings_of_its_system(place: Path) -> None:
+    text = unalike("fit", "--system", "simclr", "--help", cwd=place)
+    assert "--temperature" in text
+    assert "--learning-rate" in text
+    assert "--temperature" not in unalike("fit", "--help", cwd=place)
+
+
+def test_a_folder_of_pictures(place: Path) -> None:
+    text = unalike(
+        "fit", "photos/", "--system", "simclr", "--temperature", "0.3", "--out", "runs/photos", *SHORT, cwd=place
+    )
+    assert "simclr on 32 rows of photos, into runs/photos" in text
+    assert "knn_accuracy/image" in text
+    assert "Report: runs/photos/report.html" in text
+    record = json.loads((place / "runs/photos/run.json").read_text())
+    assert record["spec"]["settings"]["temperature"] == 0.3
+
+
+def test_search_prints_a_table_and_writes_a_page(place: Path, run: str) -> None:
+    text = unalike("search", run, "dark square number 3", "-k", "4", "--html", "hits.html", cwd=place)
+    assert text.splitlines()[0].split() == ["rank", "score", "id", "text"]
+    assert len([line for line in text.splitlines() if "square number" in line]) == 4
+    page = (place / "hits.html").read_text()
+    assert page.count("data:image") >= 4
+    by_picture = unalike("search", run, "photos/dark/5.png", "-k", "1", cwd=place)
+    assert "dark square number 5" in by_picture
+
+
+def test_embed_writes_parquet(place: Path, run: str) -> None:
+    text = unalike("embed", run, "photos", "--out", "more.parquet", cwd=place)
+    assert "image: 32 x 256, written to more.parquet" in text
+    assert pq.read_table(place / "more.parquet").num_rows == 32
+
+
+def test_evaluate_with_and_without_other_data(place: Path, run: str) -> None:
+    own = unalike("evaluate", run, cwd=place)
+    assert "recall@1/image>text" in own
+    other = unalike("evaluate", run, "--data", "pairs.csv", "--json", "scores.json", cwd=place)
+    assert "recall@10/text>image" in other
+    scores = {score["name"]: score for score in json.loads((place / "scores.json").read_text())}
+    assert scores["recall@1/image>text"]["n"] == 32
+
+
+def test_report_is_written_again(place: Path, run: str) -> None:
+    before = (place / run / "report.html").read_bytes()
+    assert unalike("report", run, cwd=place).strip().endswith("report.html")
+    assert (place / run / "report.html").read_bytes() == before
+
+
+def test_systems_and_cards(place: Path) -> None:
+    assert "barlow-twins" in unalike("systems", "--modality", "image", cwd=place)
+    assert "simcse" not in unalike("systems", "--modality", "image", cwd=place)
+    card = unalike("systems", "byol", cwd=place)
+    assert "arXiv 2006.07733" in card
+    assert "table 5b" in card
+
+
+def test_data_sets_and_cards(place: Path) -> None:
+    text = unalike("data", cwd=place)
+    for name in ("emoji", "wordnet", "digits", "tuxpaint"):
+        assert name in text
+    assert "licence" in unalike("data", "emoji", cwd=place)
+
+
+def test_version_names_what_computes_the_scores(place: Path) -> None:
+    assert "scores by" in unalike("--version", cwd=place)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("fly",), "there is no command 'fly'; there are: fit"),
+        (("fit",), "unalike fit needs data"),
+        (("fit", "nowhere"), "nowhere"),
+        (("fit", "photos", "--system", "simclear"), "Did you mean 'simclr'"),
+        (("fit", "pairs.csv"), "--image COLUMN"),
+        (("fit", "pairs.csv", "--image"), "--image needs the name of a column"),
+        (("fit", "pairs.csv", "--image", "file", "--text", "caption"), "file"),
+        (("search", "photos", "x"), "is no run directory"),
+        (("systems", "--modality", "smell"), "no system of the modality 'smell'"),
+        (("data", "get"), "unalike data get NAME"),
+        (("data", "emojy"), "there is no data set 'emojy'; there are emoji"),
+    ],
+)
+def test_mistakes_are_explained_in_one_message(place: Path, words: tuple[str, ...], message: str) -> None:
+    text = unalike(*words, cwd=place, code=2)
+    assert text.startswith("error:")
+    assert message in " ".join(text.split())
+
+
+def test_unknown_flag_is_refused(place: Path) -> None:
+    text = unalike("fit", "photos", "--learnign-rate", "1", cwd=place, code=2)
+    assert "learnign-rate" in text
+
+
+def test_interrupted_run_says_how_to_go_on_and_ends_with_the_same_bits(place: Path) -> None:
+    common = ("--system", "simclr", "--steps", "150", "--batch-size", "8", "--size", "16", "--device", "cpu")
+    unalike("fit", "photos", *common, "--out", "runs/whole", cwd=place)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "unalike", "fit", "photos", *common, "--out", "runs/cut"],
+        cwd=place,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    metrics = place / "runs/cut/metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (metrics.exists() and len(metrics.read_text().splitlines()) > 5) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, text
+    assert "unalike fit --resume runs/cut" in text
+    assert "unfinished" in unalike("search", "runs/cut", "x", cwd=place, code=2)
+    unalike("fit", "--resume", "runs/cut", cwd=place)
+    for name in ("weights.safetensors", "vectors.safetensors", "metrics.jsonl", "scores.json"):
+        assert (place / "runs/cut" / name).read_bytes() == (place / "runs/whole" / name).read_bytes(), name
