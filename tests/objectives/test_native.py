@@ -74,7 +74,7 @@ def all_sums(sums) -> list[torch.Tensor]:
 
 @needs_kernels
 @pytest.mark.parametrize("level", LEVELS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     n=st.integers(1, 40),
     extra=st.integers(0, 30),
@@ -129,33 +129,45 @@ def test_equals_the_portable_path(level, n, extra, d, kind, itself, columns, tem
 
 
 @needs_kernels
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     n=st.integers(1, 60),
     extra=st.integers(0, 50),
     d=st.integers(1, 8),
+    family=st.sampled_from(["one-sided", "two-sided", "symmetric"]),
     tile=st.sampled_from([(4, 8), (16, 32), None]),
     scale=st.sampled_from([5.0, 100.0]),
     seed=st.integers(0, 10**6),
 )
-def test_one_sided_gradients_come_with_the_loss(n, extra, d, tile, scale, seed):
+def test_gradients_that_come_with_the_loss(n, extra, d, family, tile, scale, seed):
+    extra = extra if family == "one-sided" else 0
     q, k = brute.vectors(n, d, seed), brute.vectors(n + extra, d, seed + 1)
+    wide = [x.float().double().requires_grad_() for x in (q, k, torch.tensor(1 / scale))]
+    target = torch.arange(n)
+    if family == "symmetric":
+        both = torch.cat(wide[:2])
+        scores = (both @ both.T / wide[2]).masked_fill(torch.eye(2 * n, dtype=torch.bool), -torch.inf)
+        exact = torch.nn.functional.cross_entropy(scores, torch.arange(2 * n).roll(n))
+    else:
+        scores = wide[0] @ wide[1].T / wide[2]
+        exact = torch.nn.functional.cross_entropy(scores, target)
+        if family == "two-sided":
+            exact = (exact + torch.nn.functional.cross_entropy(scores.T, target)) / 2
+    right = brute.gradients(exact, *wide)
+    size = max(float(right[0].norm()), float(right[1].norm())) + 1e-3
     with pytest.MonkeyPatch.context() as patch:
         if tile is not None:
             small_tiles(patch, *tile)
         for name in ("auto", "portable"):
-            a, b = q.float().requires_grad_(), k.float().requires_grad_()
-            t = torch.tensor(1 / scale, requires_grad=True)
+            a, b, t = (x.detach().float().requires_grad_() for x in wide)
             with use_backend(name):
-                loss = info_nce(a, b, temperature=t)
-            wide = [x.detach().double().requires_grad_() for x in (a, b, t)]
-            scores = wide[0] @ wide[1].T / wide[2]
-            exact = torch.nn.functional.cross_entropy(scores, torch.arange(n))
+                if family == "symmetric":
+                    loss = nt_xent(a, b, temperature=t)
+                else:
+                    loss = info_nce(a, b, temperature=t, symmetric=family == "two-sided")
             assert brute.off(loss, exact) < 1e-5 or float((loss - exact).abs().detach()) < 1e-6
-            right = brute.gradients(exact, *wide)
-            size = max(float(right[0].norm()), float(right[1].norm())) + 1e-3
-            for slope, expected in zip(brute.gradients(loss * 1.0, a, b), right[:2], strict=True):
-                assert float((slope - expected).norm()) < 1e-5 * size
+            for slope, expected in zip(brute.gradients(loss * 3.0, a, b), right[:2], strict=True):
+                assert float((slope / 3 - expected).norm()) < 1e-5 * size
             assert float(brute.gradients(loss, t)[0] - right[2]) == pytest.approx(0, abs=2e-4 * scale * size)
 
 

@@ -76,3 +76,6 @@ from .sorting import rank_shares as rank_shares
 from .transformation import extrapolate_positives as extrapolate_positives
 from .transformation import interpolate_negatives as interpolate_negatives
 from .whitening import ShuffledGroupWhitening as ShuffledGroupWhitening
+from .cached import cached as cached
+from .gather import gather as gather
+from .gather import rank_offset as rank_offset

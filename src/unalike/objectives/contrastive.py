@@ -13,7 +13,7 @@ from unalike.objectives.score import (
     check_scores,
     inverse_temperature,
     log_add,
-    one_sided_loss,
+    ready_loss,
     score_sums,
     sums_of_plan,
 )
@@ -67,7 +67,7 @@ def info_nce(
         pairing = ExtraNegatives(pairing, len(extra_negatives))
     check_scores(queries, keys)
     inverse, plan = inverse_temperature(temperature, queries), pairing.plan(queries, keys)
-    loss = one_sided_loss(queries, keys, inverse, plan)
+    loss = ready_loss(queries, keys, inverse, plan)
     if loss is None:
         sums = sums_of_plan(queries, keys, inverse, plan)
         loss = mean_over_paired(coupled(sums), sums)
@@ -77,10 +77,16 @@ def info_nce(
 def _both_sides(
     queries: Tensor, keys: Tensor, temperature: float | Tensor, pairing: Pairing, extra: Tensor | None
 ) -> Tensor:
-    sums = score_sums(queries, keys, temperature=temperature, pairing=pairing, columns=True)
+    check_scores(queries, keys)
+    inverse, plan = inverse_temperature(temperature, queries), pairing.plan(queries, keys)
+    more = extra is not None and len(extra) > 0
+    loss = None if more else ready_loss(queries, keys, inverse, plan, columns=True)
+    if loss is not None:
+        return loss
+    sums = sums_of_plan(queries, keys, inverse, plan, columns=True)
     assert sums.columns is not None
     columns = mean_over_paired(coupled(sums.columns), sums.columns)
-    if extra is not None and len(extra):
+    if extra is not None and more:
         sums = sums._replace(negative=_with_extra(sums, queries, extra, temperature))
     return (mean_over_paired(coupled(sums), sums) + columns) / 2
 
@@ -118,8 +124,13 @@ def nt_xent(first: Tensor, second: Tensor, *, temperature: float | Tensor) -> Te
         0.5514
     """
     same_shape(first=first, second=second)
-    sums = score_sums(torch.cat([first, second]), temperature=temperature, pairing=SameIndex(views=2))
-    return narrow(coupled(sums).mean(), first)
+    both = torch.cat([first, second])
+    check_scores(both, both)
+    inverse, plan = inverse_temperature(temperature, both), SameIndex(views=2).plan(both, both)
+    loss = ready_loss(both, None, inverse, plan)
+    if loss is None:
+        loss = coupled(sums_of_plan(both, None, inverse, plan)).mean()
+    return narrow(loss, first)
 
 
 def sup_con(embeddings: Tensor, labels: Tensor, *, temperature: float | Tensor, inside: bool = False) -> Tensor:

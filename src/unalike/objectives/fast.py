@@ -20,6 +20,8 @@ REACH = 60.0
 LOG2E = 1.0 / math.log(2.0)
 STORE_FROM = 256
 """Width of vectors from which computing scores again costs more than keeping their exponentials."""
+FEW = 16 << 20
+"""Bytes of exponentials that are kept in any case: they stay in the third-level cache."""
 
 _budget = [0]
 
@@ -116,8 +118,8 @@ def forward(
         if task.columns:
             totals.columns["positive"] = torch.empty(m, dtype=torch.float64)
             walk.column_same = totals.columns["positive"].data_ptr()
-    if keep and queries.shape[1] >= STORE_FROM and 4 * n * m <= _budget[-1]:
-        totals.stored = torch.empty(n * m)
+    totals.stored = _store(queries, task) if keep else None
+    if totals.stored is not None:
         walk.stored = totals.stored.data_ptr()
     kernels.run("forward", walk)
     del alive
@@ -194,30 +196,49 @@ def edge_scores(kernels: Kernels, queries: Tensor, keys: Tensor, edges: Edges, i
     return scores.mul_(inverse)
 
 
-def one_sided(
-    kernels: Kernels,
-    queries: Tensor,
-    keys: Tensor,
-    inverse: float | Tensor,
-    task: Task,
-    positive: Tensor,
-    only: Tensor,
-    share: Tensor,
-) -> tuple[Tensor, Tensor, Tensor] | None:
-    """Log sums over each row's negatives and the derivatives of ``sum share * softplus(sum - positive)`` in one walk."""
+def whole(
+    kernels: Kernels, queries: Tensor, keys: Tensor, inverse: float | Tensor, task: Task
+) -> tuple[Tensor, Tensor, Tensor | None] | None:
+    """The mean of ``softplus(negative - positive)`` over rows, or rows and columns, with its derivatives in one call.
+
+    The derivatives are by queries and keys (in symmetric walks by the set). Each row has one positive. None where the
+    range of the scores is too wide for one shift.
+    """
     shift = shift_for(kernels, queries, keys, inverse)
-    if shift is None:
+    edges = task.plan.apart
+    if shift is None or edges is None or edges.only is None:
         return None
     walk, alive = prepare(kernels, queries, keys, inverse, task, shift)
-    shape = tiles.native_strip(task.plan.shape, walk.threads)
-    walk.tile_rows, walk.tile_columns = shape.rows, shape.columns
-    totals = Totals(rows={"negative": torch.empty(queries.shape[0], dtype=torch.float64)}, shift=shift)
-    alive += [positive.contiguous(), only.contiguous(), (share * inverse).double().contiguous()]
-    walk.positive, walk.only, walk.share = (tensor.data_ptr() for tensor in alive[-3:])
-    d_queries, d_keys = torch.empty_like(queries), torch.empty_like(keys)
-    walk.row_sum = totals.rows["negative"].data_ptr()
-    walk.d_queries, walk.d_keys = d_queries.data_ptr(), d_keys.data_ptr()
-    kernels.run("fused", walk)
-    if not _settle(totals):
+    n, m = task.plan.shape
+    if task.columns or task.symmetric:
+        stored = _store(queries, task)
+        if stored is not None:
+            walk.stored = stored.data_ptr()
+            alive.append(stored)
+        room = torch.empty(2 * n + m + edges.rows.shape[0])
+        walk.room = room.data_ptr()
+        alive.append(room)
+    else:
+        walk.tile_rows, walk.tile_columns = tiles.native_strip(task.plan.shape, walk.threads)
+    sums = torch.empty(3 if task.columns else 2, max(n, m), dtype=torch.float64)
+    only = edges.only.contiguous()
+    alive += [sums, only]
+    walk.row_sum, walk.positive, walk.only = sums[0].data_ptr(), sums[1].data_ptr(), only.data_ptr()
+    if task.columns:
+        walk.column_sum = sums[2].data_ptr()
+    d_queries = torch.empty_like(queries)
+    d_keys = None if task.symmetric else torch.empty_like(keys)
+    walk.d_queries = d_queries.data_ptr()
+    walk.d_keys = None if d_keys is None else d_keys.data_ptr()
+    if not kernels.run("whole", walk):
         return None
-    return totals.rows["negative"].log() + shift, d_queries, d_keys
+    return torch.tensor(walk.loss, dtype=torch.float64), d_queries, d_keys
+
+
+def _store(queries: Tensor, task: Task) -> Tensor | None:
+    """Room for all exponentials, where they are few or where `stored_exponentials` allows it and it pays."""
+    n, m = task.plan.shape
+    size = 4 * n * m
+    if size <= FEW or (queries.shape[1] >= STORE_FROM and size <= _budget[-1]):
+        return torch.empty(n * m)
+    return None

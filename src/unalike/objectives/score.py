@@ -216,64 +216,90 @@ class _ScoreSums(torch.autograd.Function):
 
 
 class _Ready(torch.autograd.Function):
-    """A loss whose gradients were made with it."""
+    """A loss whose gradients were made with it; symmetric ones have no keys."""
 
     @staticmethod
-    def forward(ctx: Any, queries: Tensor, keys: Tensor, inverse: Any, loss: Tensor, *slopes: Tensor) -> Tensor:
-        ctx.save_for_backward(*slopes)
-        ctx.dtypes = (queries.dtype, keys.dtype)
+    def forward(
+        ctx: Any,
+        queries: Tensor,
+        keys: Tensor | None,
+        inverse: float | Tensor,
+        loss: Tensor,
+        d_queries: Tensor,
+        d_keys: Tensor | None,
+        d_inverse: Tensor | None,
+    ) -> Tensor:
+        ctx.save_for_backward(d_queries, d_keys, d_inverse)
+        ctx.dtypes = (queries.dtype, queries.dtype if keys is None else keys.dtype)
         return loss
 
     @staticmethod
     @once
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
-        d_queries, d_keys, *d_inverse = ctx.saved_tensors
+        d_queries, d_keys, d_inverse = ctx.saved_tensors
         needs = ctx.needs_input_grad
         factor = slope.to(d_queries.dtype)
         return (
             (d_queries * factor).to(ctx.dtypes[0]) if needs[0] else None,
             (d_keys * factor).to(ctx.dtypes[1]) if needs[1] else None,
-            d_inverse[0] * slope if d_inverse else None,
+            (d_inverse * slope).to(d_inverse.dtype) if needs[2] else None,
             *(None for _ in needs[3:]),
         )
 
 
-def one_sided_loss(queries: Tensor, keys: Tensor, inverse: float | Tensor, plan: Plan) -> Tensor | None:
-    """The mean over rows of ``softplus(negative - positive)``, three multiplications in place of four.
+def ready_loss(
+    queries: Tensor, keys: Tensor | None, inverse: float | Tensor, plan: Plan, *, columns: bool = False
+) -> Tensor | None:
+    """The mean over rows, or rows and columns, of ``softplus(negative - positive)``, its gradients made at once.
 
-    The gradients are made with the loss. None where this cannot be done: several positives a row, labels, no
-    gradient wanted, or scores of too wide a range; then the general way serves.
+    One-sided this takes three multiplications in place of four; for small batches it saves the calls. None where it
+    cannot be done: several positives a row, labels, no gradient wanted, scores of too wide a range, or no kernels
+    (but for the one-sided loss, which the portable path makes this way too). Then the general way serves.
     """
-    edges = plan.apart
-    only = None if edges is None else edges.only
-    if edges is None or only is None or plan.labels or plan.weights or plan.negatives:
+    edges, other = plan.apart, _or(keys, queries)
+    if edges is None or edges.only is None or plan.labels or plan.weights or plan.negatives:
         return None
-    wanted = [x for x in (queries, keys, inverse) if isinstance(x, Tensor) and x.requires_grad]
-    if not torch.is_grad_enabled() or not wanted:
+    if columns and not edges.bijective:
         return None
-    task = Task(plan)
+    one_each = isinstance(inverse, Tensor) and inverse.ndim > 0
+    if one_each and (columns or keys is None):
+        return None
+    wanted = [x.requires_grad for x in (queries, other, inverse) if isinstance(x, Tensor)]
+    if not torch.is_grad_enabled() or not any(wanted):
+        return None
+    task = Task(plan, columns=columns, symmetric=keys is None)
+    number = _detached(inverse)
     with torch.no_grad(), torch.autocast(queries.device.type, enabled=False):
         q, k = computed(queries, keys)
-        number = _detached(inverse)
         kernels = fast.kernels_for(q, k, task)
-        positive = pair_scores(q, k, edges, number, kernels)[only]
-        share = torch.full_like(positive, 1.0 / positive.shape[0])
+        found: tuple[Tensor, Tensor, Tensor | None] | None
         if kernels is not None:
-            found = fast.one_sided(kernels, q, k, number, task, positive, only, share)
+            found = fast.whole(kernels, q, k, number, task)
+        elif columns or task.symmetric:
+            found = None
         else:
-            scale = column(number, q.dtype)
-            found = portable.one_sided(q, k, q * scale, number, task, positive, only, share)
-            if found is not None:
-                found[1].mul_(scale)
+            found = _one_sided(q, k, number, task, edges, edges.only)
         if found is None:
             return None
-        negative, d_queries, d_keys = found
-        loss = softplus(negative - positive).mean()
-        slopes = [d_queries, d_keys]
+        d_inverse = None
         if isinstance(inverse, Tensor) and inverse.requires_grad:
-            slopes.append(slope_of_inverse(q, d_queries, inverse.detach()))
-    result: Tensor = _Ready.apply(queries, keys, inverse, loss, *slopes)
+            d_inverse = slope_of_inverse(q, found[1], inverse.detach()) * (0.5 if task.symmetric else 1.0)
+    result: Tensor = _Ready.apply(queries, keys, inverse, *found, d_inverse)
     return result
+
+
+def _one_sided(
+    queries: Tensor, keys: Tensor, inverse: float | Tensor, task: Task, edges: Edges, only: Tensor
+) -> tuple[Tensor, Tensor, Tensor] | None:
+    """The one-sided loss and its gradients in strips of rows."""
+    positive = portable.edge_scores(queries, keys, edges, inverse)[only]
+    share = torch.full_like(positive, 1.0 / positive.shape[0])
+    scale = column(inverse, queries.dtype)
+    found = portable.one_sided(queries, keys, queries * scale, inverse, task, positive, only, share)
+    if found is None:
+        return None
+    negative, d_queries, d_keys = found
+    return softplus(negative - positive).mean(), d_queries.mul_(scale), d_keys
 
 
 def computed(queries: Tensor, keys: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -66,9 +66,10 @@ class Walk(Structure):
         ("d_keys", c_void_p),
         ("stored", c_void_p),
         ("have", c_int64),
-        ("positive", c_void_p),
         ("only", c_void_p),
-        ("share", c_void_p),
+        ("positive", c_void_p),
+        ("room", c_void_p),
+        ("loss", c_double),
     ]
 
 
@@ -78,23 +79,25 @@ class Kernels:
     def __init__(self, library: ctypes.CDLL, sgemm: int, parallel: int, local_threads: int) -> None:
         self.library = library
         self.addresses = {"sgemm": sgemm, "parallel": parallel, "local_threads": local_threads}
-        for name in ("unalike_forward", "unalike_backward", "unalike_fused"):
+        for name in ("unalike_forward", "unalike_backward", "unalike_whole"):
             getattr(library, name).argtypes = [POINTER(Walk)]
         library.unalike_pairs.argtypes = [POINTER(Walk), c_void_p]
         library.unalike_longest.argtypes = [c_void_p, c_int64, c_int64]
         library.unalike_longest.restype = c_double
         library.unalike_choose.argtypes = [c_int]
 
-    def run(self, name: str, walk: Walk, *more: Any) -> None:
-        """Call a kernel.
+    def run(self, name: str, walk: Walk, *more: Any) -> bool:
+        """Call a kernel; false where the range of the scores is too wide for it.
 
         Raises:
             MemoryError: it found no room for its places.
         """
-        if getattr(self.library, f"unalike_{name}")(byref(walk), *more):
+        code = getattr(self.library, f"unalike_{name}")(byref(walk), *more)
+        if code == 1:
             raise MemoryError(
                 f"no memory for the gradients of {walk.n} x {walk.m} scores of vectors of length {walk.d}"
             )
+        return code == 0
 
     def walk(self, queries: Tensor, keys: Tensor, *, symmetric: bool = False) -> Walk:
         """A walk over float32 vectors; the caller keeps every tensor alive whose address it puts in."""

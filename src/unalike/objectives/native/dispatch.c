@@ -4,7 +4,7 @@
 #define DECLARE(isa)                                                       \
   int unalike_forward_##isa(const Walk *);                                 \
   int unalike_backward_##isa(const Walk *);                                \
-  int unalike_fused_##isa(const Walk *);                                   \
+  int unalike_whole_##isa(Walk *);                                         \
   int unalike_pairs_##isa(const Walk *, double *);                         \
   double unalike_longest_##isa(const float *, int64_t, int64_t);
 DECLARE(avx512)
@@ -39,6 +39,6 @@ int64_t unalike_walk_bytes(void) { return sizeof(Walk); }
 
 int unalike_forward(const Walk *w) { CALL(forward, w) }
 int unalike_backward(const Walk *w) { CALL(backward, w) }
-int unalike_fused(const Walk *w) { CALL(fused, w) }
+int unalike_whole(Walk *w) { CALL(whole, w) }
 int unalike_pairs(const Walk *w, double *scores) { CALL(pairs, w, scores) }
 double unalike_longest(const float *rows, int64_t n, int64_t d) { CALL(longest, rows, n, d) }

@@ -258,8 +258,11 @@ static void task_of(const Plan *p, i64 number, i64 *row_block, i64 *column_block
   *row_block = *column_block = number;
 }
 
+/* Whether gradients come with the first walk. */
+INLINE int one_sided(const Walk *w) { return w->only && !w->columns && !w->symmetric; }
+
 static i64 buffer_floats(const Walk *w) {
-  i64 tile = w->positive ? w->tile_rows * w->m : w->tile_rows * w->tile_columns;
+  i64 tile = one_sided(w) ? w->tile_rows * w->m : w->tile_rows * w->tile_columns;
   return tile + 2 * w->tile_columns + 2 * w->tile_rows + 64;
 }
 
@@ -461,6 +464,36 @@ int EXPORT(backward)(const Walk *w) {
 
 /* ------------------------------------------------------------------ one-sided: gradients with the first walk */
 
+static const double LN2 = 0.6931471805599453;
+
+INLINE double inverse_of(const Walk *w, i64 row) { return (double)scale_of(w, row) * LN2; }
+
+INLINE double share_of(const Walk *w, i64 row) { return inverse_of(w, row) / (double)w->n; }
+
+/* One score in double, without its temperature. */
+INLINE double score_of(const Walk *w, i64 row, i64 column) {
+  const float *restrict a = w->queries + row * w->d, *restrict b = w->keys + column * w->d;
+  double total = 0;
+#pragma omp simd reduction(+ : total)
+  for (i64 x = 0; x < w->d; ++x) total += (double)a[x] * (double)b[x];
+  return total;
+}
+
+/* Sums this small are empty: what is held apart counts as 2^-126. */
+INLINE int empty(double sum) { return sum < 1e-30; }
+
+INLINE double gap_of(const Walk *w, double sum, double positive) { return log(sum) + w->shift * LN2 - positive; }
+
+INLINE double slope_of(const Walk *w, double sum, double positive) {
+  return empty(sum) ? 0.0 : 1.0 / (1.0 + exp(-gap_of(w, sum, positive)));
+}
+
+INLINE double softplus_of(const Walk *w, double sum, double positive) {
+  if (empty(sum)) return 0.0;
+  double gap = gap_of(w, sum, positive);
+  return gap > 0 ? gap + log1p(exp(-gap)) : log1p(exp(gap));
+}
+
 /* A strip of whole rows stays in the cache; its sums are known before its exponentials are used again. */
 static void fused_block(Plan *p, i64 row_block, i64 column_block, float *buffer) {
   const Walk *w = p->walk;
@@ -469,7 +502,6 @@ static void fused_block(Plan *p, i64 row_block, i64 column_block, float *buffer)
   i64 first = edge_of(row_block, p->row_blocks, w->n, w->tile_rows);
   i64 r1 = edge_of(row_block + 1, p->row_blocks, w->n, w->tile_rows);
   float *weight = buffer + w->tile_rows * m, *pull = weight + w->tile_rows, *d_keys = p->d_keys[row_block];
-  const double ln2 = 0.6931471805599453;
   for (i64 r0 = first; r0 < r1; r0 += w->tile_rows) {
     i64 r = min64(w->tile_rows, r1 - r0);
     const float *a = w->queries + r0 * d;
@@ -481,8 +513,7 @@ static void fused_block(Plan *p, i64 row_block, i64 column_block, float *buffer)
       sum_tile(w, tile, t, w->row_sum + r0, 0, 0, 1);
     }
     for (i64 i = 0; i < r; ++i) {
-      double sum = w->row_sum[r0 + i], gap = log(sum) + w->shift * ln2 - w->positive[r0 + i];
-      double slope = w->share[r0 + i] / (1.0 + exp(-gap));
+      double sum = w->row_sum[r0 + i], slope = share_of(w, r0 + i) * slope_of(w, sum, w->positive[r0 + i]);
       weight[i] = (float)(slope / sum);
       pull[i] = (float)-slope;
     }
@@ -497,7 +528,7 @@ static void fused_block(Plan *p, i64 row_block, i64 column_block, float *buffer)
   }
 }
 
-int EXPORT(fused)(const Walk *w) {
+static int fused(const Walk *w) {
   Plan p = {.walk = w, .run = fused_block, .column_blocks = 1};
   p.row_blocks = min64(max64(4, w->threads), tiles_in(w->n, w->tile_rows));
   p.tasks = p.row_blocks;
@@ -512,18 +543,57 @@ int EXPORT(fused)(const Walk *w) {
   return (int)p.failed;
 }
 
+/* Whether a sum may have lost terms below the smallest number. */
+static int lost(const Walk *w, const double *sums, i64 count) {
+  if (w->shift == 0.f) return 0;
+  for (i64 i = 0; i < count; ++i)
+    if (!(sums[i] > 1e-25)) return 1;
+  return 0;
+}
+
+enum { NO_MEMORY = 1, LOST = 2 };
+
+/* The loss with its gradients. LOST where the range of the scores is too wide for one shift. */
+int EXPORT(whole)(Walk *w) {
+  for (i64 i = 0; i < w->n; ++i) w->positive[i] = inverse_of(w, i) * score_of(w, i, w->partners[w->only[i]]);
+  if (one_sided(w) ? fused(w) : EXPORT(forward)(w)) return NO_MEMORY;
+  if (lost(w, w->row_sum, w->n) || (w->columns && lost(w, w->column_sum, w->m))) return LOST;
+  double loss = 0;
+  for (i64 i = 0; i < w->n; ++i) loss += softplus_of(w, w->row_sum[i], w->positive[i]);
+  if (w->columns)
+    for (i64 j = 0; j < w->m; ++j) loss += softplus_of(w, w->column_sum[j], w->positive[j]);
+  w->loss = loss / (double)(w->columns ? 2 * w->n : w->n);
+  if (one_sided(w)) return 0;
+
+  float *row = w->room, *slope = row + w->n, *column = slope + w->n, *pair = column + w->m;
+  i64 pairs = w->pointers[w->n];
+  memset(pair, 0, pairs * sizeof(float));
+  for (i64 i = 0; i < w->n; ++i) {
+    double part = share_of(w, i) * (w->columns ? 0.5 : 1.0), by_row = part * slope_of(w, w->row_sum[i], w->positive[i]);
+    row[i] = empty(w->row_sum[i]) ? 0.f : (float)(by_row / w->row_sum[i]);
+    slope[i] = (float)by_row;
+    if (!w->columns) continue;
+    double by_column = part * slope_of(w, w->column_sum[i], w->positive[i]);
+    column[i] = empty(w->column_sum[i]) ? 0.f : (float)(by_column / w->column_sum[i]);
+    slope[i] += (float)by_column;
+  }
+  for (i64 i = 0; i < w->n; ++i) {
+    i64 partner = w->partners[w->only[i]];
+    pair[w->only[i]] = w->symmetric ? -(slope[i] + slope[partner]) : -slope[i];
+  }
+  w->row_weight = row;
+  w->column_weight = w->symmetric ? row : column;
+  w->pair_weight = pair;
+  w->have = w->stored != 0;
+  return EXPORT(backward)(w) ? NO_MEMORY : 0;
+}
+
 /* ------------------------------------------------------------------ small things */
 
 /* The scores of the pairs held apart, in natural units, summed in double. */
 int EXPORT(pairs)(const Walk *w, double *scores) {
   for (i64 i = 0; i < w->n; ++i)
-    for (i64 e = w->pointers[i]; e < w->pointers[i + 1]; ++e) {
-      const float *restrict a = w->queries + i * w->d, *restrict b = w->keys + w->partners[e] * w->d;
-      double total = 0;
-#pragma omp simd reduction(+ : total)
-      for (i64 x = 0; x < w->d; ++x) total += (double)a[x] * (double)b[x];
-      scores[e] = total;
-    }
+    for (i64 e = w->pointers[i]; e < w->pointers[i + 1]; ++e) scores[e] = score_of(w, i, w->partners[e]);
   return 0;
 }
 

@@ -39,10 +39,11 @@ typedef struct {
   float *stored;     /* n x m exponentials kept between forward and backward, in order of the walk; or null */
   int64_t have;      /* they are there already */
 
-  /* one-sided InfoNCE, whose gradients come with the first walk */
-  const double *positive; /* n scores of the rows' only positives, natural units */
-  const int64_t *only;    /* which of the pairs held apart it is */
-  const double *share;    /* n weights of the rows in the loss, over temperature */
+  /* a whole loss with its gradients: the mean of softplus(negatives - positive) over rows, and over columns */
+  const int64_t *only; /* which of the pairs held apart is each row's only positive; with columns, row i's is column i */
+  double *positive;    /* room for n scores */
+  float *room;         /* room for 2n + m + pairs */
+  double loss;         /* result */
 } Walk;
 
 #endif
