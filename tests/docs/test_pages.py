@@ -1,0 +1,100 @@
+"""Every code block of the README and the docs runs, in a folder that holds what the pages speak of."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from unalike.data import open_set
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 40, 220)}
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [code for name, code in BLOCK.findall(page.read_text(encoding="utf-8")) if name == language]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """photos/, photos_test/, more/, cat.png, pairs.csv, pairs.jsonl and notes.parquet."""
+    folder = tmp_path_factory.mktemp("docs")
+    generator = np.random.default_rng(0)
+
+    def paint(path: Path, colour: tuple[int, int, int]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = generator.integers(0, 60, (32, 32, 3)) + np.asarray(colour) * 0.75
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+
+    rows = ["path,caption,colour"]
+    for name, colour in COLOURS.items():
+        for number in range(12):
+            paint(folder / "photos" / name / f"{number}.png", colour)
+            rows.append(f"photos/{name}/{number}.png,a {name} square no. {number // 2},{name}")
+        for number in range(4):
+            paint(folder / "photos_test" / name / f"{number}.png", colour)
+            paint(folder / "more" / f"{name}{number}.png", colour)
+    paint(folder / "cat.png", COLOURS["red"])
+    (folder / "pairs.csv").write_text("\n".join(rows) + "\n")
+    wordnet = open_set("wordnet")
+    some = np.arange(0, 20000, 80)
+    glosses = [wordnet["text"][int(row)] for row in some]
+    lemmas = [wordnet["text:lemmas"][int(row)] for row in some]
+    pq.write_table(pa.table({"body": glosses}), folder / "notes.parquet")
+    import json
+
+    lines = [json.dumps({"question": lemma, "answer": gloss}) for lemma, gloss in zip(lemmas, glosses, strict=True)]
+    (folder / "pairs.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_run(page: Path, place: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    for entry in place.iterdir():
+        (work / entry.name).symlink_to(entry)
+    for block in blocks(page, "bash"):
+        for line in block.splitlines():
+            words = shlex.split(line, comments=True)
+            if not words:
+                continue
+            assert words[0] == "unalike", f"{page.name}: {line}"
+            done = subprocess.run(
+                [sys.executable, "-m", *words],
+                cwd=work,
+                capture_output=True,
+                text=True,
+                timeout=240,
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
+            )
+            assert done.returncode == 0, f"{page.name}: {line}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_python_runs(page: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for entry in place.iterdir():
+        (tmp_path / entry.name).symlink_to(entry)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in blocks(page, "python"):
+        exec(compile(block, str(page), "exec"), names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_between_files_hold(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
