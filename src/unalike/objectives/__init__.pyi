@@ -3,6 +3,7 @@ from .asymmetric import byol as byol
 from .asymmetric import dino as dino
 from .asymmetric import simsiam as simsiam
 from .attraction import cacr as cacr
+from .cached import cached as cached
 from .clusters import concentration as concentration
 from .clusters import proto_nce as proto_nce
 from .clusters import sinkhorn_codes as sinkhorn_codes
@@ -22,6 +23,8 @@ from .fast import stored_exponentials as stored_exponentials
 from .fine_tuning import CoreMixtures as CoreMixtures
 from .fine_tuning import core_mixtures as core_mixtures
 from .fine_tuning import core_tuning as core_tuning
+from .gather import gather as gather
+from .gather import rank_offset as rank_offset
 from .geometry import alignment as alignment
 from .geometry import spectral as spectral
 from .geometry import uniformity as uniformity
@@ -76,6 +79,3 @@ from .sorting import rank_shares as rank_shares
 from .transformation import extrapolate_positives as extrapolate_positives
 from .transformation import interpolate_negatives as interpolate_negatives
 from .whitening import ShuffledGroupWhitening as ShuffledGroupWhitening
-from .cached import cached as cached
-from .gather import gather as gather
-from .gather import rank_offset as rank_offset

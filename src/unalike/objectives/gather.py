@@ -9,7 +9,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from unalike.errors import DataError
-from unalike.objectives.once import once
+from unalike.objectives.autograd import once
 
 
 def gather(rows: Tensor, *, group: dist.ProcessGroup | None = None) -> Tensor:

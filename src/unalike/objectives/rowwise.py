@@ -10,12 +10,13 @@ from torch import Tensor
 
 from unalike.errors import DataError, SettingsError
 from unalike.objectives import tiles
-from unalike.objectives.once import once
+from unalike.objectives.autograd import eager, once
 from unalike.objectives.score import check_scores
 
 RowLoss = Callable[..., Tensor]
 
 
+@eager
 def rowwise(
     loss: RowLoss,
     queries: Tensor,

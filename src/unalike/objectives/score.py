@@ -16,8 +16,8 @@ from torch.nn.functional import softplus
 
 from unalike.errors import DataError, SettingsError
 from unalike.objectives import fast, portable
+from unalike.objectives.autograd import eager, once
 from unalike.objectives.native import Kernels
-from unalike.objectives.once import once
 from unalike.objectives.portable import Slopes, Task, Totals
 from unalike.pairing import Edges, Pairing, Plan, SameIndex
 
@@ -119,6 +119,7 @@ def inverse_temperature(temperature: float | Tensor, queries: Tensor) -> float |
     return temperature.to(queries.device).reciprocal()
 
 
+@eager
 def sums_of_plan(
     queries: Tensor, keys: Tensor | None, inverse: float | Tensor, plan: Plan, *, columns: bool = False
 ) -> Sums:
@@ -247,6 +248,7 @@ class _Ready(torch.autograd.Function):
         )
 
 
+@eager
 def ready_loss(
     queries: Tensor, keys: Tensor | None, inverse: float | Tensor, plan: Plan, *, columns: bool = False
 ) -> Tensor | None:

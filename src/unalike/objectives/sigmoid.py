@@ -9,13 +9,14 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from unalike.errors import SettingsError
+from unalike.objectives.autograd import eager, once
 from unalike.objectives.contrastive import narrow
-from unalike.objectives.once import once
 from unalike.objectives.portable import Task, Walk, accumulator
 from unalike.objectives.score import check_scores, edge_scores
 from unalike.pairing import Edges, Pairing, Plan, SameIndex
 
 
+@eager
 def sigmoid(
     queries: Tensor,
     keys: Tensor,

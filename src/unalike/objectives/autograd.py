@@ -1,10 +1,10 @@
-"""Backward passes that have no derivative of their own say so when asked for it, instead of giving a wrong one."""
+"""What autograd and the compiler are told about functions with a backward pass of their own."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -12,6 +12,8 @@ from torch import Tensor
 from unalike.errors import TrainingError
 
 Backward = Callable[..., tuple[Any, ...]]
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 class _Once(torch.autograd.Function):
@@ -43,5 +45,21 @@ def once(backward: Backward) -> Backward:
             return found
         anchor = torch.zeros((), requires_grad=True)
         return tuple(_Once.apply(value, anchor) if isinstance(value, Tensor) else value for value in found)
+
+    return inner
+
+
+def eager(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Decorate a function that `torch.compile` is not to look into: the graph breaks there, and goes on after it.
+
+    `torch.compiler.disable` does this too, but loads the compiler at import.
+    """
+
+    @functools.wraps(function)
+    def inner(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        if torch.compiler.is_compiling():
+            disable: Callable[..., Callable[Parameters, Result]] = torch.compiler.disable
+            return disable(function)(*args, **kwargs)
+        return function(*args, **kwargs)
 
     return inner
