@@ -15,6 +15,7 @@ from unalike.data import ArrayColumn, Column, ImageColumn, TextColumn
 from unalike.encoders import (
     MLP,
     ConvNet,
+    EMATeacher,
     Encoder,
     NgramEncoder,
     TextTransformer,
@@ -113,6 +114,14 @@ def test_weights_follow_from_the_seed_alone(made):
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
+def test_a_teacher_can_be_made_of_it(made):
+    make, prepared = made
+    encoder = make(0).eval()
+    teacher = EMATeacher(encoder)
+    inputs = encoder.plain(prepared.take(range(6)))
+    assert torch.equal(teacher(inputs).vector, encoder(inputs).vector)
+
+
 def test_restored_from_json_and_assets_gives_the_same_vectors(made):
     make, prepared = made
     encoder = make(0)
@@ -190,6 +199,14 @@ def test_plain_standardises_and_resizes():
     assert grey.eq(255).all()
     large = torch.nn.functional.interpolate(grey, (40, 40))
     torch.testing.assert_close(encoder.plain(large), encoder.plain(grey))
+
+
+def test_a_margin_keeps_pictures_larger_than_the_encoder_reads():
+    encoder = ConvNet(size=16, widths=(4,), depths=(0,), margin=1.5)
+    kept = encoder.prepare(pictures()).take([0])
+    assert kept.shape == (1, 3, 24, 24)
+    assert encoder.plain(kept).shape == (1, 3, 16, 16)
+    assert restore_encoder(encoder.config(), {}).margin == 1.5
 
 
 def test_conv_net_halves_at_every_stage_and_lies_channels_last():
@@ -275,6 +292,7 @@ def test_encoders_refuse_columns_of_another_kind():
         (lambda: ConvNet(widths=(), depths=()), "widths"),
         (lambda: ConvNet(size=8, widths=(4,) * 4, depths=(0,) * 4), "size=16"),
         (lambda: ConvNet(fit="stretch"), "stretch"),
+        (lambda: ConvNet(margin=0.5), "margin=0.5"),
         (lambda: VisionTransformer(size=30, patch=8), "size=30"),
         (lambda: VisionTransformer(width=30, heads=4), "heads=4"),
         (lambda: VisionTransformer(pool="max"), "max"),
@@ -323,7 +341,7 @@ def test_width_and_other_settings_are_passed_on(spec):
 
 @pytest.mark.parametrize("spec", ["resnet", "ngram", "conv:3", "timm:", "timm", "", ":"])
 def test_unknown_names_list_the_choices(spec):
-    with pytest.raises(SettingsError, match="conv, vit, timm:NAME"):
+    with pytest.raises(SettingsError, match="conv, grid, vit, timm:NAME"):
         build_encoder(spec, pictures())
 
 

@@ -19,6 +19,7 @@ from unalike.encoders import (
     predictor,
     projector,
     seeded,
+    unit,
 )
 
 
@@ -64,6 +65,10 @@ def test_projector_is_linear_norm_relu_in_turn(layers, batch_norm, last_batch_no
 def test_a_projector_without_layers_is_refused():
     with pytest.raises(ValueError, match="layers=0"):
         projector(4, 4, 4, layers=0)
+
+
+def test_unit_has_length_one():
+    torch.testing.assert_close(unit(torch.tensor([[3.0, -4.0]])), torch.tensor([[0.6, -0.8]]))
 
 
 def test_linear_is_one_matrix():

@@ -63,10 +63,18 @@ def test_two_choices_differ_where_they_can() -> None:
     assert (first == second).all(dim=1)[::2].all()
 
 
+def test_the_first_role_that_a_row_has_can_lead() -> None:
+    batch = Inputs({"b": Table(2, 6), "a": Table(1, 6)}, present={"b": np.arange(6) % 2 == 0}).batch(np.arange(6))
+    for seed in range(10):
+        (first, _), (second, _) = batch.choose(["b", "a"], torch.Generator().manual_seed(seed), count=2, lead=True)
+        assert first[:, 0].int().tolist() == [2, 1, 2, 1, 2, 1]
+        assert second[:, 0].int().tolist() == [1, 1, 1, 1, 1, 1]
+
+
 def test_every_variant_is_as_likely() -> None:
     batch = Inputs({"a": Table(1, 2000), "b": Table(2, 2000)}).batch(np.arange(2000))
     [(entries, _)] = batch.choose(["a", "b"], torch.Generator().manual_seed(3))
-    assert abs(float((entries[:, 0].int() < 2).float().mean()) - 0.5) < 0.5 + 0.05
+    assert abs(float(((entries[:, 0] - torch.arange(2000) / 100).round() == 1).float().mean()) - 0.5) < 0.05
 
 
 def test_tokens_of_several_lengths_are_padded() -> None:

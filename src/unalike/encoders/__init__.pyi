@@ -7,6 +7,7 @@ from .build import default_encoder as default_encoder
 from .build import restore_encoder as restore_encoder
 from .convnet import ConvNet as ConvNet
 from .ema import EMATeacher as EMATeacher
+from .gridnet import GridNet as GridNet
 from .heads import LogitBias as LogitBias
 from .heads import LogitScale as LogitScale
 from .heads import Prototypes as Prototypes

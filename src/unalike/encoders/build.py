@@ -13,6 +13,7 @@ from unalike.errors import RunError, SettingsError
 
 from .base import Encoder
 from .convnet import ConvNet
+from .gridnet import GridNet
 from .hugging_face import SentenceTransformersEncoder, TransformersEncoder
 from .mlp import MLP
 from .ngrams import NgramEncoder
@@ -22,7 +23,7 @@ from .timm_models import TimmEncoder
 from .vit import VisionTransformer
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
-    "image": ("conv", "vit", "timm:NAME", "timm:NAME@WEIGHTS"),
+    "image": ("conv", "grid", "vit", "timm:NAME", "timm:NAME@WEIGHTS"),
     "text": ("ngram", "transformer", "hf:FOLDER", "st:FOLDER"),
     "array": ("mlp",),
 }
@@ -30,6 +31,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 
 _CLASSES: Mapping[str, type[Encoder]] = {
     "conv": ConvNet,
+    "grid": GridNet,
     "vit": VisionTransformer,
     "timm": TimmEncoder,
     "ngram": NgramEncoder,
@@ -90,6 +92,8 @@ def build_encoder(
     match name:
         case "conv":
             return ConvNet(size=size, seed=seed, **options)
+        case "grid":
+            return GridNet(size=size, seed=seed, **options)
         case "vit":
             return VisionTransformer(size=size, seed=seed, **options)
         case "timm":

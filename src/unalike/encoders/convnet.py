@@ -28,6 +28,7 @@ class ConvNet(ImageEncoder):
         widths: channels of each stage; the last is the length of the vectors.
         depths: residual blocks of each stage, after its strided convolution.
         fit: how pictures that are not square become so, ``"crop"`` or ``"pad"``.
+        margin: pictures are kept at ``margin * size`` pixels; above 1, crops by random views stay sharp.
         seed: of the initial weights; None draws from torch's current random state.
 
     Raises:
@@ -49,6 +50,7 @@ class ConvNet(ImageEncoder):
         widths: Sequence[int] = (32, 64, 128, 256),
         depths: Sequence[int] = (0, 0, 0, 1),
         fit: Fit = "crop",
+        margin: float = 1.0,
         seed: int | None = 0,
     ) -> None:
         if len(widths) != len(depths) or not widths:
@@ -60,13 +62,13 @@ class ConvNet(ImageEncoder):
                 f"{len(widths)} stages halve a picture of {size} pixels to nothing: give at least "
                 f"size={2 ** len(widths)}, or fewer widths"
             )
-        super().__init__(size=size, width=widths[-1], fit=fit)
+        super().__init__(size=size, width=widths[-1], fit=fit, margin=margin)
         self.widths = tuple(widths)
         self.depths = tuple(depths)
         stages: list[nn.Module] = []
         with seeded(seed):
             for before, channels, depth in zip((3, *widths), widths, depths, strict=False):
-                stages.append(_conv(before, channels, stride=2))
+                stages.append(conv_block(before, channels, stride=2))
                 stages.extend(_Residual(channels) for _ in range(depth))
             self.stages = nn.Sequential(*stages)
             for module in self.modules():
@@ -88,13 +90,14 @@ class ConvNet(ImageEncoder):
             "widths": list(self.widths),
             "depths": list(self.depths),
             "fit": self.fit,
+            "margin": self.margin,
         }
 
 
 class _Residual(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = _conv(channels, channels)
+        self.first = conv_block(channels, channels)
         self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(channels)
 
@@ -102,7 +105,8 @@ class _Residual(nn.Module):
         return torch.relu(x + self.norm(self.second(self.first(x))))
 
 
-def _conv(before: int, after: int, stride: int = 1) -> nn.Sequential:
+def conv_block(before: int, after: int, stride: int = 1) -> nn.Sequential:
+    """A convolution of 3 x 3, batch normalisation and ReLU."""
     return nn.Sequential(
         nn.Conv2d(before, after, 3, stride, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)
     )

@@ -81,8 +81,16 @@ class Batch:
         """The entries of one role: uint8 ``(B, 3, H, W)``, `Tokens`, float ``(B, F)``."""
         return self.inputs.prepared[name].take(self.rows).to(self.device)
 
-    def choose(self, roles: Sequence[str], generator: torch.Generator, count: int = 1) -> list[tuple[Any, Tensor]]:
+    def choose(
+        self, roles: Sequence[str], generator: torch.Generator, count: int = 1, *, lead: bool = False
+    ) -> list[tuple[Any, Tensor]]:
         """For each row ``count`` of the roles that it has, at random: different ones as long as there are enough.
+
+        Args:
+            roles: the roles to choose from.
+            generator: decides the choice.
+            count: how many for each row.
+            lead: whether the first is always the first of the roles that a row has.
 
         Returns:
             ``count`` pairs of entries and codes ``(B,)``: equal codes mark equal entries. Roles without codes
@@ -97,6 +105,8 @@ class Batch:
             row = int(self.rows[int(np.argmin(has.any(axis=1)))])
             raise KeyError(f"row {row} has none of the roles {', '.join(roles)}")
         draw = torch.rand(size, len(roles), generator=generator).numpy()
+        if lead:
+            draw[np.arange(size), has.argmax(axis=1)] = -1.0
         order = np.argsort(np.where(has, draw, 2.0), axis=1)
         available = has.sum(axis=1)
         chosen = []
