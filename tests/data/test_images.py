@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unalike.data import Failure, ImageColumn, decode, iter_decoded
+from unalike.data import Failure, ImageColumn, decode, images, iter_decoded
 from unalike.data.images import MAX_PIXELS, read_header
 from unalike.errors import DataError
 
@@ -248,11 +248,20 @@ class TestIterDecoded:
                 started.append(1)
             return picture.getpixel((0, 0))[0]
 
-        most = 0
-        for taken, _ in enumerate(iter_decoded(self.column(), then=count), 1):
+        column, most = ImageColumn(np.zeros((500, 4, 4), np.uint8)), 0
+        for taken, _ in enumerate(iter_decoded(column, then=count), 1):
             most = max(most, len(started) - taken)
-        assert most <= 4  # twice the two workers
-        assert len(started) == 50
+        assert most <= 32 * 2
+        assert len(started) == 500
+
+    def test_of_whole_pictures_fewer_are_held(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        started = []
+        monkeypatch.setattr(images, "decode", lambda source, **options: started.append(1) or source)
+        column, most = ImageColumn(np.zeros((100, 4, 4), np.uint8)), 0
+        for taken, _ in enumerate(iter_decoded(column), 1):
+            most = max(most, len(started) - taken)
+        assert most <= 2 * 2
+        assert len(started) == 100
 
     def test_stopping_early_leaves_nothing_running(self) -> None:
         decoded = iter_decoded(self.column())
