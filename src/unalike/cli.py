@@ -60,7 +60,7 @@ class Fit:
     """conv, vit, or timm:NAME."""
     text_encoder: Annotated[str | None, arg(metavar="NAME")] = None
     """ngram, transformer, hf:FOLDER or st:FOLDER."""
-    views: Literal["paper", "simclr", "moco_v2", "gentle", "unchanged"] = "paper"
+    views: Literal["paper", "simclr", "moco_v2", "gentle", "plain"] = "paper"
     """Random views of pictures; paper takes the system's own."""
     unseen: Annotated[tuple[str, ...] | None, arg(metavar="ROLE [ROLE ...]")] = None
     """Roles to keep out of training and only test on."""

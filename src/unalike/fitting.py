@@ -68,7 +68,7 @@ def fit(
         encoder: by kind: ``{"image": "conv" | "vit" | "timm:NAME", "text": "ngram" | "transformer" | "st:FOLDER"}``.
         size: side of the pictures in pixels; 64 unless given.
         views: ``"paper"`` for the system's own picture views, or ``"simclr"``, ``"moco_v2"``, ``"gentle"``,
-            ``"unchanged"``.
+            ``"plain"``.
         unseen: roles to keep out of training and only test on.
         holdout: share of rows kept out of training for the scores, where the data bring no splits.
         out: the run directory; ``runs/<data>-<system>`` unless given. It must not exist.

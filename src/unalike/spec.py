@@ -12,7 +12,7 @@ from typing import Any, Literal
 from unalike.errors import SettingsError
 from unalike.training.settings import Training
 
-Views = Literal["paper", "simclr", "moco_v2", "gentle", "unchanged"]
+Views = Literal["paper", "simclr", "moco_v2", "gentle", "plain"]
 
 
 @dataclass(frozen=True, kw_only=True)

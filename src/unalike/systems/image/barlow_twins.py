@@ -38,7 +38,7 @@ CLAIM = Claim(sentence="Decorrelated features need neither negatives nor asymmet
 def build(settings: Settings, task: training.Task) -> training.Learner:
     encoder = task.encoders["image"]
     projector = encoders.projector(encoder.width, settings.hidden, settings.output, layers=3)  # section 2.2
-    view = views.simclr(encoder.size)
+    view = views.simclr(encoder.size, strength=0.5)  # appendix B.9, for small pictures
 
     def loss(pair):
         first, second = (projector(encoder(pictures).vector) for pictures in pair)

@@ -38,7 +38,7 @@ CLAIM = Claim(sentence="Views and a projector alone give features that a linear 
 def build(settings: Settings, task: training.Task) -> training.Learner:
     encoder = task.encoders["image"]
     projector = encoders.projector(encoder.width, settings.hidden, settings.output)
-    view = views.simclr(encoder.size)
+    view = views.simclr(encoder.size, strength=0.5)  # appendix B.9, for small pictures
 
     def loss(pair):
         first, second = (encoders.unit(projector(encoder(pictures).vector)) for pictures in pair)

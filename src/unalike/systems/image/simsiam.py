@@ -40,7 +40,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
         encoder.width, settings.output, settings.output, layers=settings.layers, last_batch_norm=True
     )
     predictor = encoders.predictor(settings.output, settings.bottleneck)
-    view = views.simclr(encoder.size)
+    view = views.simclr(encoder.size, strength=0.5)  # appendix B.9, for small pictures
 
     def loss(pair):
         targets = [projector(encoder(pictures).vector) for pictures in pair]

@@ -41,7 +41,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
 
     encoder = task.encoders["image"]
     projector = encoders.projector(encoder.width, settings.hidden, settings.output)
-    view = views.simclr(encoder.size)
+    view = views.simclr(encoder.size, strength=0.5)  # appendix B.9, for small pictures
     look = task.random_views("image", view, view)
 
     def loss(seen):
