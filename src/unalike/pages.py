@@ -104,7 +104,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ("system", spec.system),
         ("data", f"{run.record['data']['name']}, {run.record['data']['rows']:,} rows"),
         ("splits", ", ".join(f"{name} {count:,}" for name, count in counts.items())),
-        ("trained on", ", ".join(role for roles in spec.roles.values() for role in roles)),
+        ("trained on", ", ".join(trained_on(roles) for roles in spec.roles.values())),
         ("encoders", ", ".join(f"{kind}: {name}" for kind, name in spec.encoder.items())),
     ]
     if "image" in spec.roles:
@@ -116,6 +116,11 @@ def facts(run: Run) -> list[tuple[str, str]]:
         for name in ("optimizer", "learning_rate", "weight_decay", "batch_size", "warmup", "clip_norm", "precision")
     ]
     return found
+
+
+def trained_on(roles: Sequence[str]) -> str:
+    """The roles of one kind, by name or by number."""
+    return ", ".join(roles) if len(roles) <= 4 else f"{len(roles)} roles of {roles[0].split(':')[0]}"
 
 
 def command(run: Run) -> str:

@@ -149,9 +149,9 @@ def across_roles(scene: Scene, spec: Spec) -> list[Score]:
     """Where some picture roles were kept out of training: how things are found across them, in the whole gallery."""
     scores: list[Score] = []
     collection = scene.collection
-    test = collection.splits.get("test", np.arange(0))
-    fresh = np.zeros(len(collection), bool)
-    fresh[test] = True
+    seen, fresh = np.zeros((2, len(collection)), bool)
+    seen[collection.splits.get("train", np.arange(0))] = True
+    fresh[collection.splits.get("test", np.arange(0))] = True
     for unseen in spec.unseen:
         kind = collection[unseen].kind
         if kind != "image":
@@ -188,7 +188,7 @@ def across_roles(scene: Scene, spec: Spec) -> list[Score]:
         )
         if "text" in spec.roles:
             gallery_rows = np.flatnonzero(scene.present(unseen))
-            for rows, which in ((~fresh, "rows seen in training"), (fresh, "rows never trained on")):
+            for rows, which in ((seen, "rows seen in training"), (fresh, "rows never trained on")):
                 scores += names_find_pictures(scene, spec, unseen, gallery_rows, rows, which)
     return scores
 

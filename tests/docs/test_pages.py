@@ -98,3 +98,10 @@ def test_links_between_files_hold(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_made_pages_are_current() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "build_docs.py", "--check"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
