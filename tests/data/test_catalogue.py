@@ -45,6 +45,7 @@ def test_each_record_has_a_module_that_can_do_its_part(record: SetRecord) -> Non
 @names
 def test_archives_are_pinned(record: SetRecord) -> None:
     assert record.origin == "installed" or bool(record.archives) != bool(record.index)
+    assert bool(record.size) == (record.origin == "fetched" and not record.index)
     for archive in record.archives:
         assert archive.version and archive.size > 10_000
         assert len(archive.sha256) == 64 and int(archive.sha256, 16) > 0

@@ -62,8 +62,8 @@ class SetRecord:
 
     @property
     def size(self) -> int:
-        """Bytes to download, as far as they are known before."""
-        return sum(archive.size for archive in self.archives)
+        """Bytes that a user downloads, as far as they are known before; 0 for what comes with the package."""
+        return sum(archive.size for archive in self.archives) if self.origin == "fetched" else 0
 
     @property
     def clients(self) -> tuple[Client, ...]:
