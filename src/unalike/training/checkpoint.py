@@ -12,19 +12,27 @@ from typing import Any
 
 import safetensors
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from unalike.errors import RunError
-from unalike.files import checksum, disk_errors, read_json, sync_folder, write_atomically, write_json
+from unalike.files import (
+    checksum,
+    disk_errors,
+    read_json,
+    sync_folder,
+    write_atomically,
+    write_bytes,
+    write_json,
+)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], *, note: Mapping[str, str] | None = None) -> None:
     """Write tensors as safetensors, atomically."""
     owned = {name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in tensors.items()}
-    size = sum(tensor.numel() * tensor.element_size() for tensor in owned.values())
-    write_atomically(path, lambda aside: save_file(owned, aside, metadata=dict(note or {})), size=size)
+    # Serialised first, written by us: an error of the disk then comes as such, with the path and the bytes.
+    write_bytes(path, save(owned, metadata=dict(note or {})))
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
