@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -33,13 +33,19 @@ class Items:
     def __len__(self) -> int:
         return self.table.num_rows
 
-    @property
+    @cached_property
     def ids(self) -> list[str]:
         return self.table["id"].to_pylist()
 
+    @cached_property
+    def columns(self) -> dict[str, list[str | None]]:
+        """The labels and the text, as lists."""
+        names = [name for name in self.table.column_names if name == "text" or name.split(":")[0] == "label"]
+        return {name: self.table[name].to_pylist() for name in names}
+
     def labels(self, role: str = "label") -> list[str | None]:
         """Class names of a label role, None where unknown or without such a role."""
-        return self.table[role].to_pylist() if role in self.table.column_names else [None] * len(self)
+        return self.columns.get(role, [None] * len(self))
 
     @property
     def label_roles(self) -> list[str]:
@@ -47,9 +53,9 @@ class Items:
 
     @property
     def texts(self) -> list[str | None]:
-        return self.table["text"].to_pylist() if "text" in self.table.column_names else [None] * len(self)
+        return self.columns.get("text", [None] * len(self))
 
-    @property
+    @cached_property
     def splits(self) -> np.ndarray:
         return np.asarray(self.table["split"].to_pylist(), dtype=object)
 
