@@ -177,7 +177,7 @@ def across_roles(scene: Scene, spec: Spec) -> list[Score]:
         each = np.mean(values, axis=0)
         scores.append(
             Score(
-                f"pictures in an unseen style ({unseen}) find theirs in the seen styles, R@1",
+                f"picture to picture: {unseen} (unseen) to the seen, R@1",
                 float(each.mean()),
                 {name: float(np.mean(found)) for name, found in floors.items()},
                 n=count,
@@ -188,7 +188,7 @@ def across_roles(scene: Scene, spec: Spec) -> list[Score]:
         )
         if "text" in spec.roles:
             gallery_rows = np.flatnonzero(scene.present(unseen))
-            for rows, which in ((seen, "rows seen in training"), (fresh, "rows never trained on")):
+            for rows, which in ((seen, "trained rows"), (fresh, "new rows")):
                 scores += names_find_pictures(scene, spec, unseen, gallery_rows, rows, which)
     return scores
 
@@ -219,7 +219,7 @@ def names_find_pictures(
             value = found.mean(measure)
             scores.append(
                 Score(
-                    f"names ({first}) find pictures in an unseen style, {which}, {short}",
+                    f"{first} to {pictures} (unseen), {which}, {short}",
                     value,
                     {"chance": found.chance[measure]},
                     n=len(found.queries),
@@ -233,11 +233,11 @@ def names_find_pictures(
             chance = [found.chance[measure] for found in by_role.values()]
             scores.append(
                 Score(
-                    f"names in {len(by_role)} languages find pictures in an unseen style, {which}, {short}",
+                    f"all {len(by_role)} texts to {pictures} (unseen), {which}, {short}",
                     float(np.mean(means)),
                     {"chance": float(np.mean(chance))},
                     n=sum(len(found.queries) for found in by_role.values()),
-                    reading=f"The mean over {len(by_role)} languages; they range from {min(means):.2f} to "
+                    reading=f"The mean over {len(by_role)} roles of texts; they range from {min(means):.2f} to "
                     f"{max(means):.2f}.",
                 )
             )
@@ -265,7 +265,7 @@ def named_classes(scene: Scene, main: Sequence[str], spec: Spec) -> list[Score]:
             common = float(np.bincount(column.codes[rows]).max() / len(rows))
             scores.append(
                 Score(
-                    f"zero-shot {role.partition(':')[2] or 'class'} of test pictures ({pictures}), accuracy",
+                    f"zero-shot {role.partition(':')[2] or 'class'}: {pictures}, new rows, accuracy",
                     float(np.mean(right)),
                     {"chance": 1 / len(names), "commonest class": common},
                     n=len(rows),
