@@ -2,9 +2,12 @@ from .arrays import ArrayViews as ArrayViews
 from .base import View as View
 from .image import ImageViews as ImageViews
 from .parameters import ImageParameters as ImageParameters
+from .plain import PlainViews as PlainViews
+from .plain import plain as plain
 from .presets import byol as byol
 from .presets import gentle as gentle
 from .presets import moco_v2 as moco_v2
+from .presets import multi_crop as multi_crop
 from .presets import simclr as simclr
-from .presets import unchanged as unchanged
+from .text import TextViews as TextViews
 from .tokens import Tokens as Tokens

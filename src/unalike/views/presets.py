@@ -1,70 +1,129 @@
-"""Picture views by name, with the values of the papers that they come from."""
+"""The views of well-known papers, and two of our own, as settings of `ImageViews`."""
 
 from __future__ import annotations
 
-from unalike.views.image import ImageViews
+from dataclasses import replace
+
+from .image import ImageViews, Size
 
 
-def simclr(size: int, *, strength: float = 0.5) -> ImageViews:
-    """SimCLR's views: crop, flip, strong colour, grey, blur (Chen et al. 2020, arXiv:2002.05709, appendix A).
+def simclr(size: Size, strength: float = 1.0) -> ImageViews:
+    """The views of SimCLR (Chen et al. 2020, https://arxiv.org/abs/2002.05709, appendix A).
 
     Args:
-        size: side of the result in pixels.
-        strength: of the colour jitter: 1 for ImageNet, 0.5 for CIFAR-10 (appendix B.9), the default here.
+        size: side of the result in pixels, or its height and width.
+        strength: of the colour jitter; the paper takes 1 for ImageNet and 0.5 for CIFAR-10 (appendix B.9), where it
+            also leaves out the blur, as this does up to 32 pixels.
 
     Example:
         >>> from unalike.views import simclr
-        >>> simclr(32).crop_scale
+        >>> simclr(size=32, strength=0.5).crop_scale
         (0.08, 1.0)
     """
-    # Appendix B.9 leaves the blur out for pictures of 32 pixels.
-    return ImageViews(size=size, crop_scale=(0.08, 1.0), strength=strength, blur=0.5 if size > 32 else 0.0)
+    smallest = size if isinstance(size, int) else min(size)
+    return ImageViews(
+        size,
+        crop_scale=(0.08, 1.0),  # "a crop of random size (uniform from 0.08 to 1.0 in area)"
+        crop_ratio=(3 / 4, 4 / 3),  # "and a random aspect ratio (default: of 3/4 to 4/3)"
+        flip=0.5,  # "a random horizontal flip (i.e. with 50% of probability)"
+        jitter=(0.8, 0.8, 0.8, 0.2),  # "ColorJitter(0.8*s, 0.8*s, 0.8*s, 0.2*s)"
+        jitter_p=0.8,  # "RandomApply([color_jitter], p=0.8)"
+        gray=0.2,  # "RandomGrayscale(p=0.2)"
+        blur=0.0 if smallest <= 32 else 0.5,  # "We blur the image 50% of the time using a Gaussian kernel"
+        blur_sigma=(0.1, 2.0),  # "sigma from [0.1, 2.0], and the kernel size is 10% of the image height/width"
+        strength=strength,
+    )
 
 
-def moco_v2(size: int) -> ImageViews:
-    """MoCo v2's views: SimCLR's with a larger least crop and weaker colour (Chen et al. 2020, arXiv:2003.04297).
+def moco_v2(size: Size) -> ImageViews:
+    """The views of MoCo v2 (Chen et al. 2020, https://arxiv.org/abs/2003.04297).
 
-    Args:
-        size: side of the result in pixels.
+    Numbers from the authors' code, ``main_moco.py --aug-plus``: milder crops and colours than SimCLR's.
 
     Example:
         >>> from unalike.views import moco_v2
-        >>> moco_v2(32).jitter
+        >>> moco_v2(size=32).jitter
         (0.4, 0.4, 0.4, 0.1)
     """
-    return ImageViews(size=size, crop_scale=(0.2, 1.0), jitter=(0.4, 0.4, 0.4, 0.1), blur=0.5 if size > 32 else 0.0)
+    return ImageViews(
+        size,
+        crop_scale=(0.2, 1.0),
+        flip=0.5,
+        jitter=(0.4, 0.4, 0.4, 0.1),
+        jitter_p=0.8,
+        gray=0.2,
+        blur=0.5,
+        blur_sigma=(0.1, 2.0),
+    )
 
 
-def byol(size: int) -> tuple[ImageViews, ImageViews]:
-    """BYOL's two views: one always blurred, the other seldom and sometimes solarized (arXiv:2006.07733, table 6).
+def byol(size: Size) -> tuple[ImageViews, ImageViews]:
+    """The two unlike views of BYOL (Grill et al. 2020, https://arxiv.org/abs/2006.07733, table 6).
 
-    Args:
-        size: side of the result in pixels.
+    One is always blurred, the other seldom blurred and sometimes solarized. Barlow Twins takes the same pair.
 
     Example:
         >>> from unalike.views import byol
-        >>> [view.solarize for view in byol(64)]
-        [0.0, 0.2]
+        >>> [(view.blur, view.solarize) for view in byol(size=32)]
+        [(1.0, 0.0), (0.1, 0.2)]
     """
-    jitter = (0.4, 0.4, 0.2, 0.1)
-    crop = (0.08, 1.0)
-    first = ImageViews(size=size, crop_scale=crop, jitter=jitter, blur=1.0 if size > 32 else 0.0)
-    return first, ImageViews(size=size, crop_scale=crop, jitter=jitter, blur=0.1 if size > 32 else 0.0, solarize=0.2)
+    first = ImageViews(
+        size,
+        crop_scale=(0.08, 1.0),
+        flip=0.5,
+        jitter=(0.4, 0.4, 0.2, 0.1),
+        jitter_p=0.8,
+        gray=0.2,
+        blur=1.0,
+        blur_sigma=(0.1, 2.0),
+        solarize=0.0,
+    )
+    return first, replace(first, blur=0.1, solarize=0.2)
 
 
-def gentle(size: int) -> ImageViews:
-    """Views for drawings, icons, digits and pictures with captions: what left and right, colour and detail say stays.
+def multi_crop(
+    sizes: tuple[int, ...] = (224, 96),
+    counts: tuple[int, ...] = (2, 6),
+    scales: tuple[tuple[float, float], ...] = ((0.14, 1.0), (0.05, 0.14)),
+    base: ImageViews | None = None,
+) -> tuple[ImageViews, ...]:
+    """A few large crops and several small ones (SwAV, Caron et al. 2020, https://arxiv.org/abs/2006.09882).
 
     Args:
-        size: side of the result in pixels.
+        sizes: side of each kind of crop in pixels.
+        counts: how many of each kind.
+        scales: least and greatest area of each kind, as a share of the picture.
+        base: all other settings; SimCLR's, which are SwAV's, unless given.
+
+    Returns:
+        A view for each look, the first kind's first.
+
+    Raises:
+        ValueError: if the three differ in length.
+
+    Example:
+        >>> from unalike.views import multi_crop
+        >>> [view.size for view in multi_crop(sizes=(64, 32), counts=(2, 3))]
+        [64, 64, 32, 32, 32]
+    """
+    base = base or simclr(sizes[0])
+    kinds = zip(sizes, counts, scales, strict=True)
+    return tuple(replace(base, size=size, crop_scale=scale) for size, count, scale in kinds for _ in range(count))
+
+
+def gentle(size: Size) -> ImageViews:
+    """Mild views for drawings, icons, letters, digits and pictures with captions; not from a paper.
+
+    What such a picture says may lie in its colours, in a detail at its edge, or in which side is left: there is no
+    flip, little hue, and most of the picture stays inside the crop.
 
     Example:
         >>> from unalike.views import gentle
-        >>> gentle(32).flip
+        >>> gentle(size=32).flip
         0.0
     """
     return ImageViews(
-        size=size,
+        size,
         crop_scale=(0.7, 1.0),
         crop_ratio=(0.85, 1.18),
         flip=0.0,
@@ -72,20 +131,4 @@ def gentle(size: int) -> ImageViews:
         gray=0.1,
         blur=0.3,
         blur_sigma=(0.1, 1.0),
-    )
-
-
-def unchanged(size: int) -> ImageViews:
-    """No randomness at all: the picture, resized and standardised.
-
-    Args:
-        size: side of the result in pixels.
-
-    Example:
-        >>> from unalike.views import unchanged
-        >>> unchanged(32).jitter_p
-        0.0
-    """
-    return ImageViews(
-        size=size, crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0), flip=0.0, jitter_p=0.0, gray=0.0, blur=0.0
     )
