@@ -221,6 +221,24 @@ def test_rowwise_equals_the_whole_matrix():
         rowwise(lambda scores, rows: scores, q, k)
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_what_is_not_finite_makes_the_loss_so(bad):
+    """A training loop sees it in the loss, and no loss hides it."""
+    a, b = brute.vectors(5, 3, 0).float(), brute.vectors(5, 3, 1).float()
+    a[1, 2] = bad
+    labels = torch.tensor([0, 0, 1, 1, 2])
+    for loss in (
+        info_nce(a.requires_grad_(), b, temperature=0.1),
+        clip(a, b, logit_scale=10.0),
+        nt_xent(a, b, temperature=0.1),
+        sup_con(a, labels, temperature=0.1),
+        decoupled(a, b, temperature=0.1),
+        sigmoid(a, b, logit_scale=10.0, bias=-10.0),
+        soft_target(a, b, torch.eye(5), temperature=0.1),
+    ):
+        assert not torch.isfinite(loss)
+
+
 def test_refusals():
     z = torch.ones(3, 2)
     with pytest.raises(DataError, match="same shape"):

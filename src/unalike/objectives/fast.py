@@ -18,20 +18,19 @@ from unalike.pairing import Edges
 REACH = 60.0
 """``exp`` of this over many pairs stays a normal float32 number, and so does ``exp`` of its negative."""
 LOG2E = 1.0 / math.log(2.0)
-STORE_FROM = 256
-"""Width of vectors from which computing scores again costs more than keeping their exponentials."""
-FEW = 16 << 20
-"""Bytes of exponentials that are kept in any case: they stay in the third-level cache."""
+STORED = 28 << 20
+"""Bytes of exponentials that are kept between forward and backward in any case. Well within the 64 MiB that a loss may
+take, and below the 32 MiB from which the C library gives memory back to the system at once and pages come anew."""
 
-_budget = [0]
+_budget = [STORED]
 
 
 @contextmanager
 def stored_exponentials(size: int) -> Iterator[None]:
-    """Inside of the ``with``, keep the exponentials between forward and backward where they take up to ``size`` bytes.
+    """Inside of the ``with``, keep up to ``size`` bytes of exponentials between forward and backward.
 
-    Saves one of four multiplications at the price of memory for all N x M of them. Used where it pays, which is for
-    vectors of length 256 and more, and by the native path only.
+    What is kept need not be computed again, one of four multiplications; all of it is 4NM bytes, half of that for
+    scores of a set with itself. Otherwise 28 MiB are kept. Used by the native path only.
 
     Example:
         >>> import torch
@@ -118,9 +117,7 @@ def forward(
         if task.columns:
             totals.columns["positive"] = torch.empty(m, dtype=torch.float64)
             walk.column_same = totals.columns["positive"].data_ptr()
-    totals.stored = _store(queries, task) if keep else None
-    if totals.stored is not None:
-        walk.stored = totals.stored.data_ptr()
+    totals.stored = _store(task, walk) if keep else None
     kernels.run("forward", walk)
     del alive
     if not _settle(totals):
@@ -172,9 +169,8 @@ def backward(
         if task.symmetric:
             apart = apart + apart[edges.mirror]
         walk.pair_weight = address(apart.float())
-    if isinstance(totals.stored, Tensor):
-        walk.stored, walk.have = address(totals.stored), True
-        totals.stored = None  # the walk overwrites it; a second one computes again
+    if totals.stored is not None:
+        walk.stored, walk.stored_floats, walk.have = address(totals.stored), totals.stored.numel(), True
     d_queries = torch.empty_like(queries)
     d_keys = None if task.symmetric else torch.empty_like(keys)
     walk.d_queries = d_queries.data_ptr()
@@ -211,9 +207,8 @@ def whole(
     walk, alive = prepare(kernels, queries, keys, inverse, task, shift)
     n, m = task.plan.shape
     if task.columns or task.symmetric:
-        stored = _store(queries, task)
+        stored = _store(task, walk)
         if stored is not None:
-            walk.stored = stored.data_ptr()
             alive.append(stored)
         room = torch.empty(2 * n + m + edges.rows.shape[0])
         walk.room = room.data_ptr()
@@ -235,10 +230,13 @@ def whole(
     return torch.tensor(walk.loss, dtype=torch.float64), d_queries, d_keys
 
 
-def _store(queries: Tensor, task: Task) -> Tensor | None:
-    """Room for all exponentials, where they are few or where `stored_exponentials` allows it and it pays."""
+def _store(task: Task, walk: Walk) -> Tensor | None:
+    """Room for the exponentials, as much as there are and as `stored_exponentials` allows."""
     n, m = task.plan.shape
-    size = 4 * n * m
-    if size <= FEW or (queries.shape[1] >= STORE_FROM and size <= _budget[-1]):
-        return torch.empty(n * m)
-    return None
+    half = task.symmetric and n > walk.tile_rows
+    floats = min((n * (n + walk.tile_rows) // 2 + walk.tile_rows**2) if half else n * m, _budget[-1] // 4)
+    if floats < walk.tile_rows * walk.tile_columns:
+        return None
+    stored = torch.empty(floats)
+    walk.stored, walk.stored_floats = stored.data_ptr(), floats
+    return stored

@@ -65,6 +65,7 @@ class Walk(Structure):
         ("d_queries", c_void_p),
         ("d_keys", c_void_p),
         ("stored", c_void_p),
+        ("stored_floats", c_int64),
         ("have", c_int64),
         ("only", c_void_p),
         ("positive", c_void_p),

@@ -77,6 +77,16 @@ typedef struct {
 
 INLINE float scale_of(const Walk *w, i64 row) { return w->row_scale ? w->row_scale[row] : w->scale; }
 
+/* Where the exponentials of a tile are kept, null for tiles that there is no room for. Strips of tiles follow each other. */
+static float *kept(const Walk *w, Tile tile) {
+  i64 before = tile.r0 * w->m + tile.r * tile.c0;
+  if (w->symmetric) { /* strips begin at the diagonal */
+    i64 strip = tile.r0 / w->tile_rows;
+    before = tile.r0 * w->m - w->tile_rows * w->tile_rows * (strip * (strip - 1) / 2) + tile.r * (tile.c0 - tile.r0);
+  }
+  return w->stored && before + tile.r * tile.c <= w->stored_floats ? w->stored + before : 0;
+}
+
 /* Visit the pairs held apart that lie in the tile: `body` sees row i and column j inside of the tile, and the pair e. */
 #define EACH_APART(w, tile, body)                                                        \
   if ((w)->pointers)                                                                     \
@@ -151,13 +161,16 @@ static void sum_tile(const Walk *w, Tile tile, float *t, double *row_sum, double
   }
 }
 
-/* The derivative by each score: the exponential times what its row and its column weigh. */
-static void weigh_tile(const Walk *w, Tile tile, float *t, const float *row_weight, const float *row_same_weight,
-                       const float *column_weight, const float *column_same_weight, int have) {
+/* The derivative by each score: the exponential times what its row and its column weigh. `from` holds scores, or
+   exponentials if `have`; it may be the tile itself. */
+static void weigh_tile(const Walk *w, Tile tile, const float *from, float *t, const float *row_weight,
+                       const float *row_same_weight, const float *column_weight, const float *column_same_weight,
+                       int have) {
   const float shift = w->shift;
   const i64 c = tile.c;
   for (i64 i = 0; i < tile.r; ++i) {
-    float *restrict row = t + i * c;
+    const float *in = from + i * c;
+    float *row = t + i * c;
     const float k = scale_of(w, tile.r0 + i), a = row_weight ? row_weight[tile.r0 + i] : 0.f;
     const float *restrict b = column_weight ? column_weight + tile.c0 : 0;
     if (w->row_label) {
@@ -168,34 +181,34 @@ static void weigh_tile(const Walk *w, Tile tile, float *t, const float *row_weig
       if (b && b_same) {
 #pragma omp simd
         for (i64 j = 0; j < c; ++j) {
-          float e = have ? row[j] : exp2_fast(row[j] * k - shift);
+          float e = have ? in[j] : exp2_fast(in[j] * k - shift);
           row[j] = e * (labels[j] == label ? a_same + b_same[j] : a + b[j]);
         }
       } else if (b) {
 #pragma omp simd
         for (i64 j = 0; j < c; ++j) {
-          float e = have ? row[j] : exp2_fast(row[j] * k - shift);
+          float e = have ? in[j] : exp2_fast(in[j] * k - shift);
           row[j] = e * (labels[j] == label ? a_same : a + b[j]);
         }
       } else {
 #pragma omp simd
         for (i64 j = 0; j < c; ++j) {
-          float e = have ? row[j] : exp2_fast(row[j] * k - shift);
+          float e = have ? in[j] : exp2_fast(in[j] * k - shift);
           row[j] = e * (labels[j] == label ? a_same : a);
         }
       }
     } else if (have && b) {
 #pragma omp simd
-      for (i64 j = 0; j < c; ++j) row[j] = row[j] * (a + b[j]);
+      for (i64 j = 0; j < c; ++j) row[j] = in[j] * (a + b[j]);
     } else if (have) {
 #pragma omp simd
-      for (i64 j = 0; j < c; ++j) row[j] = row[j] * a;
+      for (i64 j = 0; j < c; ++j) row[j] = in[j] * a;
     } else if (b) {
 #pragma omp simd
-      for (i64 j = 0; j < c; ++j) row[j] = exp2_fast(row[j] * k - shift) * (a + b[j]);
+      for (i64 j = 0; j < c; ++j) row[j] = exp2_fast(in[j] * k - shift) * (a + b[j]);
     } else {
 #pragma omp simd
-      for (i64 j = 0; j < c; ++j) row[j] = exp2_fast(row[j] * k - shift) * a;
+      for (i64 j = 0; j < c; ++j) row[j] = exp2_fast(in[j] * k - shift) * a;
     }
   }
 }
@@ -207,7 +220,9 @@ static void weigh_apart(const Walk *w, Tile tile, float *t) {
 /* ------------------------------------------------------------------ tasks */
 
 /* The matrix is cut into blocks of whole tiles, `row_blocks` by `column_blocks`; a task is one block. Where symmetric, only
-   blocks on and above the diagonal are tasks. What two tasks would both add to has a place for each of them. */
+   blocks on and above the diagonal are tasks. What two tasks would both add to has a place for each of them: r x c tasks
+   need c places for the derivatives by the queries and r for those by the keys, so that memory grows with the square root
+   of the number of threads (6 places up to 4 threads). */
 typedef struct Plan Plan;
 struct Plan {
   const Walk *walk;
@@ -294,11 +309,6 @@ static void run_all(Plan *p) {
 
 /* ------------------------------------------------------------------ forward */
 
-static float *stored_at(const Walk *w, Tile tile, float *buffer) {
-  if (!w->stored) return buffer;
-  return w->stored + tile.r0 * w->m + tile.r * tile.c0; /* strips follow each other, and tiles in a strip */
-}
-
 static void forward_block(Plan *p, i64 row_block, i64 column_block, float *buffer) {
   const Walk *w = p->walk;
   i64 r1 = edge_of(row_block + 1, p->row_blocks, w->n, w->tile_rows);
@@ -310,12 +320,12 @@ static void forward_block(Plan *p, i64 row_block, i64 column_block, float *buffe
     i64 start = edge_of(column_block, p->column_blocks, w->m, w->tile_columns);
     for (i64 c0 = w->symmetric ? max64(start, r0) : start; c0 < c1; c0 += w->tile_columns) {
       Tile tile = {r0, c0, min64(w->tile_rows, r1 - r0), min64(w->tile_columns, c1 - c0)};
-      float *t = stored_at(w, tile, buffer);
+      float *store = kept(w, tile), *t = store ? store : buffer;
       int mirrored = w->symmetric && r0 != c0;
       scores_of(w, w->queries + r0 * w->d, w->keys + c0 * w->d, t, (int)tile.r, (int)tile.c);
       hold_apart(w, tile, t);
       sum_tile(w, tile, t, sums + r0, sames ? sames + r0 : 0, both && (mirrored || !w->symmetric) ? over_columns : 0,
-               w->stored != 0);
+               store != 0);
       if (!both || (w->symmetric && !mirrored)) continue;
       double *down = (w->symmetric ? p->row_sums : p->column_sums) + row_block * (w->symmetric ? w->n : w->m) + c0;
       for (i64 j = 0; j < tile.c; ++j) down[j] += over_columns[j];
@@ -378,10 +388,11 @@ static void backward_block(Plan *p, i64 row_block, i64 column_block, float *buff
     for (i64 c0 = diagonal ? r0 : start; c0 < c1; c0 += w->tile_columns) {
       Tile tile = {r0, c0, min64(w->tile_rows, r1 - r0), min64(w->tile_columns, c1 - c0)};
       const float *a = w->queries + r0 * d, *b = w->keys + c0 * d;
-      float *t = stored_at(w, tile, buffer);
+      float *t = buffer, *store = w->have ? kept(w, tile) : 0;
       int r = (int)tile.r, c = (int)tile.c;
-      if (!w->have) scores_of(w, a, b, t, r, c);
-      weigh_tile(w, tile, t, w->row_weight, w->row_same_weight, w->column_weight, w->column_same_weight, (int)w->have);
+      if (!store) scores_of(w, a, b, t, r, c);
+      weigh_tile(w, tile, store ? store : t, t, w->row_weight, w->row_same_weight, w->column_weight,
+                 w->column_same_weight, store != 0);
       weigh_apart(w, tile, t);
       /* the first tile to reach a place in its task writes it, so places need no zeros */
       spread_rows(w, t, b, d_rows + r0 * d, r, c, c0 == start && !diagonal ? 0.f : 1.f);
@@ -520,7 +531,7 @@ static void fused_block(Plan *p, i64 row_block, i64 column_block, float *buffer)
     for (i64 c0 = 0; c0 < m; c0 += w->tile_columns) {
       Tile tile = {r0, c0, r, min64(w->tile_columns, m - c0)};
       float *t = buffer + r * c0;
-      weigh_tile(w, tile, t, weight - r0, 0, 0, 0, 1);
+      weigh_tile(w, tile, t, t, weight - r0, 0, 0, 0, 1);
       EACH_APART(w, tile, t[i * tile.c + j] = w->only[r0 + i] == e ? pull[i] : 0.f)
       spread_rows(w, t, w->keys + c0 * d, w->d_queries + r0 * d, (int)r, (int)tile.c, c0 ? 1.f : 0.f);
       spread_columns(w, t, a, d_keys + c0 * d, (int)r, (int)tile.c, r0 == first ? 0.f : 1.f);

@@ -36,8 +36,9 @@ typedef struct {
   const float *pair_weight;                        /* derivative by the score of each pair held apart; null for zero */
   float *d_queries, *d_keys;                       /* results; d_keys null where symmetric */
 
-  float *stored;     /* n x m exponentials kept between forward and backward, in order of the walk; or null */
-  int64_t have;      /* they are there already */
+  float *stored;         /* exponentials kept between forward and backward, those of the first tiles; or null */
+  int64_t stored_floats; /* how many */
+  int64_t have;          /* they are there already */
 
   /* a whole loss with its gradients: the mean of softplus(negatives - positive) over rows, and over columns */
   const int64_t *only; /* which of the pairs held apart is each row's only positive; with columns, row i's is column i */
