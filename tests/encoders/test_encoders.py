@@ -17,6 +17,7 @@ from unalike.encoders import (
     ConvNet,
     EMATeacher,
     Encoder,
+    GridNet,
     NgramEncoder,
     TextTransformer,
     TimmEncoder,
@@ -47,12 +48,14 @@ def texts() -> TextColumn:
 
 MAKERS: dict[str, tuple[Callable[[int], Encoder], Callable[[], Column]]] = {
     "conv": (lambda seed: ConvNet(size=16, widths=(8, 12), depths=(1, 1), seed=seed), pictures),
+    "grid": (lambda seed: GridNet(size=16, widths=(8, 10), width=12, seed=seed), pictures),
     "vit": (lambda seed: VisionTransformer(size=16, patch=4, width=12, depth=2, heads=2, seed=seed), pictures),
     "vit class": (
         lambda seed: VisionTransformer(size=16, patch=8, width=12, depth=1, heads=2, pool="class", seed=seed),
         pictures,
     ),
     "timm": (lambda seed: TimmEncoder("resnet10t", size=32, seed=seed), pictures),
+    "timm wide": (lambda seed: TimmEncoder("mobilenetv3_small_050", size=32, seed=seed), pictures),
     "timm vit": (lambda seed: TimmEncoder("test_vit", size=32, seed=seed), pictures),
     "ngram": (lambda seed: NgramEncoder(buckets=300, table=8, hidden=9, width=12, tokens=True, seed=seed), texts),
     "transformer": (
@@ -85,7 +88,7 @@ def test_shapes_and_finiteness(made):
     assert encoded.vector.isfinite().all()
     assert (encoded.tokens is None) == (encoded.mask is None)
     if encoded.tokens is not None:
-        assert encoded.tokens.shape == (*encoded.mask.shape, encoder.width)
+        assert encoded.tokens.shape == (*encoded.mask.shape, encoder.token_width)
         assert encoded.mask.dtype == torch.bool
         assert encoded.tokens[encoded.mask].isfinite().all()
 
@@ -119,7 +122,7 @@ def test_a_teacher_can_be_made_of_it(made):
     encoder = make(0).eval()
     teacher = EMATeacher(encoder)
     inputs = encoder.plain(prepared.take(range(6)))
-    assert torch.equal(teacher(inputs).vector, encoder(inputs).vector)
+    torch.testing.assert_close(teacher(inputs).vector, encoder(inputs).vector)
 
 
 def test_restored_from_json_and_assets_gives_the_same_vectors(made):

@@ -28,6 +28,7 @@ def test_position_changes_the_vector_where_a_mean_forgets_it() -> None:
     spot[0, :, 28:36, 16:24] = 255
     spot[1, :, 28:36, 40:48] = 255
 
+    @torch.no_grad()
     def apart(encoder) -> float:
         vectors = encoder.eval()(encoder.plain(spot)).vector
         return float((vectors[0] - vectors[1]).norm() / vectors.norm(dim=1).mean())

@@ -19,8 +19,8 @@ from unalike.views import Tokens as Tokens
 class Encoded:
     """What an encoder returns.
 
-    vector: ``(B, width)``, one a row; tokens: ``(B, L, width)`` or None (patches, words, frames); mask: ``(B, L)``
-    bool or None, true where a token stands.
+    vector: ``(B, width)``, one a row; tokens: ``(B, L, token_width)`` or None (patches, words, frames); mask:
+    ``(B, L)`` bool or None, true where a token stands.
     """
 
     vector: Tensor
@@ -49,6 +49,11 @@ class Encoder(nn.Module, ABC):
     size: int
     """Side in pixels of what an encoder of pictures reads; others have none."""
     frozen: bool = False
+
+    @property
+    def token_width(self) -> int:
+        """Length of the tokens, where it gives any."""
+        return self.width
 
     @abstractmethod
     def prepare(self, column: Column, *, cache: Path | None = None) -> Prepared:

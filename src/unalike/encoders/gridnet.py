@@ -28,6 +28,7 @@ class GridNet(ImageEncoder):
         widths: channels of each stage; each halves the picture.
         width: length of the vectors.
         fit: how pictures that are not square become so, ``"crop"`` or ``"pad"``.
+        margin: pictures are kept at ``margin * size`` pixels; above 1, crops by random views stay sharp.
         seed: of the initial weights; None draws from torch's current random state.
 
     Raises:
@@ -49,11 +50,12 @@ class GridNet(ImageEncoder):
         widths: Sequence[int] = (32, 64, 128),
         width: int = 256,
         fit: Fit = "crop",
+        margin: float = 1.0,
         seed: int | None = 0,
     ) -> None:
         if not widths or size < 2 ** len(widths):
             raise SettingsError(f"{len(widths)} stages cannot halve a picture of {size} pixels; give other widths")
-        super().__init__(size=size, width=width, fit=fit)
+        super().__init__(size=size, width=width, fit=fit, margin=margin)
         self.widths = tuple(widths)
         side = -(-size // 2 ** len(widths))
         with seeded(seed):
@@ -63,6 +65,10 @@ class GridNet(ImageEncoder):
         self.norm = nn.BatchNorm1d(width)
         self.to(memory_format=torch.channels_last)
 
+    @property
+    def token_width(self) -> int:
+        return self.widths[-1]
+
     def forward(self, inputs: Tensor) -> Encoded:
         positions = self.stages(inputs.contiguous(memory_format=torch.channels_last)).permute(0, 2, 3, 1)
         tokens = positions.flatten(1, 2)
@@ -70,4 +76,11 @@ class GridNet(ImageEncoder):
         return Encoded(vector=vector, tokens=tokens, mask=tokens.new_ones(tokens.shape[:2], dtype=torch.bool))
 
     def config(self) -> dict[str, Any]:
-        return {"name": "grid", "size": self.size, "widths": list(self.widths), "width": self.width, "fit": self.fit}
+        return {
+            "name": "grid",
+            "size": self.size,
+            "widths": list(self.widths),
+            "width": self.width,
+            "fit": self.fit,
+            "margin": self.margin,
+        }

@@ -63,8 +63,7 @@ class TransformersEncoder(TextEncoder):
         return _flat(self._tokenizer(list(texts), truncation=True, max_length=self.length)["input_ids"])
 
     def forward(self, inputs: Tokens) -> Encoded:
-        ids = _padded(inputs, self._tokenizer.pad_token_id)
-        tokens = self.model(input_ids=ids, attention_mask=inputs.mask.long()).last_hidden_state
+        tokens = self.model(input_ids=inputs.ids, attention_mask=inputs.mask.long()).last_hidden_state
         return Encoded(_pool(tokens, inputs.mask, self.pooling), tokens, inputs.mask)
 
     def config(self) -> dict[str, Any]:
@@ -119,12 +118,12 @@ class SentenceTransformersEncoder(TextEncoder):
         return _flat([ids[mask.bool()] for ids, mask in zip(found["input_ids"], found["attention_mask"], strict=True)])
 
     def forward(self, inputs: Tokens) -> Encoded:
-        ids = _padded(inputs, self.model.tokenizer.pad_token_id)
-        found = self.model({"input_ids": ids, "attention_mask": inputs.mask.long()})
-        vector, tokens = found["sentence_embedding"], found["token_embeddings"]
-        if tokens.shape[2] != vector.shape[1]:  # a dense layer behind the pooling has changed the length
-            return Encoded(vector)
-        return Encoded(vector, tokens, inputs.mask)
+        found = self.model({"input_ids": inputs.ids, "attention_mask": inputs.mask.long()})
+        return Encoded(found["sentence_embedding"], found["token_embeddings"], inputs.mask)
+
+    @property
+    def token_width(self) -> int:
+        return int(self.model[0].get_embedding_dimension())
 
     def config(self) -> dict[str, Any]:
         return {"name": "st", "frozen": self.frozen}
@@ -163,11 +162,6 @@ def _folder(folder: str | Path, needed: str) -> Path:
             "save one there first, or give its path"
         )
     return path
-
-
-def _padded(inputs: Tokens, padding: int | None) -> Tensor:
-    """Token numbers with the model's own padding, from which some models count positions."""
-    return inputs.ids.masked_fill(~inputs.mask, padding or 0)
 
 
 def _flat(rows: Sequence[Sequence[int] | Tensor]) -> tuple[np.ndarray, np.ndarray]:

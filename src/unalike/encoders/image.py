@@ -22,22 +22,26 @@ class ImageEncoder(Encoder):
         size: side of the pictures, in pixels.
         width: length of the vectors.
         fit: how pictures that are not square become so, ``"crop"`` or ``"pad"``.
+        margin: pictures are kept at ``margin * size`` pixels; above 1, crops by random views stay sharp.
     """
 
     kind = "image"
 
-    def __init__(self, *, size: int, width: int, fit: Fit = "crop") -> None:
+    def __init__(self, *, size: int, width: int, fit: Fit = "crop", margin: float = 1.0) -> None:
         super().__init__()
+        if margin < 1:
+            raise SettingsError(f"pictures are kept at their size or larger; given: margin={margin}")
         if fit not in ("crop", "pad"):
             raise SettingsError(f"pictures become square by 'crop' or 'pad'; given: fit={fit!r}")
         self.size = size
         self.width = width
         self.fit: Fit = fit
+        self.margin = margin
 
     def prepare(self, column: Column, *, cache: Path | None = None) -> PackedImages:
         if not isinstance(column, ImageColumn):
             raise DataError(f"{type(self).__name__} reads pictures; given: a column of the kind {column.kind!r}")
-        return PackedImages.from_column(column, self.size, fit=self.fit, cache=cache)
+        return PackedImages.from_column(column, round(self.margin * self.size), fit=self.fit, cache=cache)
 
     def plain(self, inputs: Tensor) -> Tensor:
         """uint8 ``(B, 3, H, W)`` to float32 ``(B, 3, size, size)``, each channel standardised."""

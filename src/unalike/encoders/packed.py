@@ -100,7 +100,7 @@ class PackedImages:
 
     def take(self, indices: Indices) -> Tensor:
         """uint8 ``(B, 3, S, S)``: a copy of the rows."""
-        return torch.from_numpy(np.array(self.pixels[np.asarray(indices, np.int64)]))
+        return torch.from_numpy(np.asarray(self.pixels[np.asarray(indices, np.int64)]))
 
 
 def square(image: Image.Image, size: int, fit: Fit = "crop") -> Image.Image:

@@ -28,6 +28,7 @@ class TimmEncoder(ImageEncoder):
         size: side of the pictures, in pixels; the model's own without it.
         frozen: keep the weights, and the statistics of batch normalisation, as they are.
         fit: how pictures that are not square become so, ``"crop"`` or ``"pad"``.
+        margin: pictures are kept at ``margin * size`` pixels; above 1, crops by random views stay sharp.
         seed: of the initial weights; None draws from torch's current random state.
 
     Raises:
@@ -50,6 +51,7 @@ class TimmEncoder(ImageEncoder):
         size: int | None = None,
         frozen: bool = False,
         fit: Fit = "crop",
+        margin: float = 1.0,
         seed: int | None = 0,
     ) -> None:
         try:
@@ -86,12 +88,17 @@ class TimmEncoder(ImageEncoder):
             size=size or model.pretrained_cfg["input_size"][-1],
             width=getattr(model, "head_hidden_size", None) or model.num_features,
             fit=fit,
+            margin=margin,
         )
         self.restandardise = _restandardise(model.pretrained_cfg)
         self.name = name
         self.model = model
         if frozen:
             self.freeze()
+
+    @property
+    def token_width(self) -> int:
+        return int(self.model.num_features)
 
     def forward(self, inputs: Tensor) -> Encoded:
         features = self.model.forward_features(self.restandardise(inputs))
@@ -100,12 +107,17 @@ class TimmEncoder(ImageEncoder):
             features = features.permute(0, 2, 3, 1)
         tokens = features.flatten(1, -2) if features.dim() > 2 else features[:, None]
         tokens = tokens[:, getattr(self.model, "num_prefix_tokens", 0) :]
-        if tokens.shape[2] != vector.shape[1]:  # the head widens what it pools
-            return Encoded(vector)
         return Encoded(vector, tokens, tokens.new_ones(tokens.shape[:2]).bool())
 
     def config(self) -> dict[str, Any]:
-        return {"name": "timm", "model": self.name, "size": self.size, "frozen": self.frozen, "fit": self.fit}
+        return {
+            "name": "timm",
+            "model": self.name,
+            "size": self.size,
+            "frozen": self.frozen,
+            "fit": self.fit,
+            "margin": self.margin,
+        }
 
     @classmethod
     def restore(cls, settings: Mapping[str, Any], assets: Mapping[str, bytes]) -> Self:

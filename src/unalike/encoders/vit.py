@@ -30,6 +30,7 @@ class VisionTransformer(ImageEncoder):
         pool: the vector is the ``"mean"`` of the patches or the ``"class"`` token.
         dropout: share of the activations that training sets to zero.
         fit: how pictures that are not square become so, ``"crop"`` or ``"pad"``.
+        margin: pictures are kept at ``margin * size`` pixels; above 1, crops by random views stay sharp.
         seed: of the initial weights; None draws from torch's current random state.
 
     Raises:
@@ -55,13 +56,14 @@ class VisionTransformer(ImageEncoder):
         pool: Literal["mean", "class"] = "mean",
         dropout: float = 0.0,
         fit: Fit = "crop",
+        margin: float = 1.0,
         seed: int | None = 0,
     ) -> None:
         if patch < 1 or size % patch:
             raise SettingsError(f"patches must fill the picture; given: size={size}, patch={patch}")
         if pool not in ("mean", "class"):
             raise SettingsError(f"a vector is pooled by 'mean' or 'class'; given: {pool!r}")
-        super().__init__(size=size, width=width, fit=fit)
+        super().__init__(size=size, width=width, fit=fit, margin=margin)
         self._settings = {"patch": patch, "depth": depth, "heads": heads, "pool": pool, "dropout": dropout}
         self.pool = pool
         grid = size // patch
@@ -83,4 +85,11 @@ class VisionTransformer(ImageEncoder):
         return Encoded(vector, tokens, tokens.new_ones(tokens.shape[:2], dtype=torch.bool))
 
     def config(self) -> dict[str, Any]:
-        return {"name": "vit", "size": self.size, "width": self.width, "fit": self.fit, **self._settings}
+        return {
+            "name": "vit",
+            "size": self.size,
+            "width": self.width,
+            "fit": self.fit,
+            "margin": self.margin,
+            **self._settings,
+        }
