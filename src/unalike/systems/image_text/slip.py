@@ -33,7 +33,7 @@ class Settings:
     output: int = 256  # 512 for captions, 256 for views in the paper
 
 
-RECIPE = Recipe(optimizer="adamw", learning_rate=2e-3, weight_decay=0.05, batch_size=128, epochs=200, clip_norm=1.0)
+RECIPE = Recipe(optimizer="adamw", learning_rate=2e-3, weight_decay=0.05, batch_size=128, epochs=120, clip_norm=1.0)
 
 CLAIM = Claim(
     sentence="Self-supervision added to captions improves both zero-shot and linear readings.", baseline="clip"
