@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import json
 import re
 import sys
 from pathlib import Path
 
 from unalike import objectives, systems
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 
 
 def section(docstring: str, name: str) -> str:
@@ -41,8 +43,8 @@ def losses() -> str:
     lines = [
         "# Which loss for which data",
         "",
-        "Made from the docstrings by `python scripts/build_docs.py`. All are pure functions in `unalike.objectives`; shapes",
-        "and settings are in `help(unalike.objectives.NAME)`.",
+        "Made from the docstrings by `python scripts/build_docs.py`. All are pure functions in `unalike.objectives`;",
+        "shapes and settings are in `help(unalike.objectives.NAME)`.",
         "",
         "| objective | what it does | data | formula | cost |",
         "|---|---|---|---|---|",
@@ -85,7 +87,41 @@ def cards() -> str:
     return "\n".join(lines)
 
 
-PAGES = {"losses.md": losses, "systems.md": cards}
+def speed() -> str:
+    """The stored measurements of the pairwise losses, one row a family, batch and width."""
+    lines = [
+        "| loss | batch | width | ms | of the multiplication limit | torch.compile | plain torch | best known package |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    own = {"unalike (portable)", "unalike (stored)", "unalike (SupCon)", "torch.compile", "plain torch", "unalike"}
+    for path in sorted((ROOT / "benchmarks" / "results").glob("objectives-*.json")):
+        groups: dict[tuple[str, int, int], dict[str, dict[str, float]]] = {}
+        for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
+            groups.setdefault((row["family"], row["batch"], row["width"]), {})[row["name"]] = row
+        for (family, batch, width), rows in groups.items():
+            times = {name: row["times_as_long_as_ours"] for name, row in rows.items()}
+            peers = {name: time for name, time in times.items() if name not in own}
+            best = min(peers, key=peers.__getitem__)
+            ours = rows["unalike"]
+            lines.append(
+                f"| {family} | {batch:,} | {width} | {ours['milliseconds']:.1f} | {ours['fraction_of_limit']:.2f} "
+                f"| {times['torch.compile']:.2f}x | {times['plain torch']:.2f}x | {best} {peers[best]:.2f}x |"
+            )
+    return "\n".join(lines)
+
+
+def readme() -> str:
+    """The README with the measurements between its markers."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.sub(
+        r"(<!-- speed -->\n).*?(\n<!-- end of speed -->)",
+        lambda found: found[1] + speed() + found[2],
+        text,
+        flags=re.DOTALL,
+    )
+
+
+PAGES = {"../README.md": readme, "losses.md": losses, "systems.md": cards}
 
 
 def main() -> None:
