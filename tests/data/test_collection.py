@@ -127,6 +127,7 @@ def test_fingerprint() -> None:
     others = [
         talk(ids=list("abcde")),
         base.rename({"text": "text:en"}),
+        base.rename({"text:de": "text:fr"}),
         base.select([1, 0, 2, 3, 4]),
         base.replace(splits={"train": [0]}),
         base.replace(splits={"train": [1]}),

@@ -159,6 +159,9 @@ class TestKinds:
         assert decode(picture).size == (12, 20)
         assert picture.size == (20, 12)
         assert (np.asarray(picture) == NOISE).all()
+        large = Image.open(io.BytesIO(encoded(Image.new("RGB", (800, 400), "red"), "JPEG")))
+        assert decode(large, shortest=64).mode == "RGB"
+        assert large.size == (800, 400)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")

@@ -144,13 +144,13 @@ class TestFolder:
 
     def test_labels_and_groups_by_value(self, tmp_path: Path) -> None:
         collection = open_collection(
-            fill(tmp_path / "x", 3), label=["a", "b", "a"], group=[9, 9, None], id=["u", "v", "w"]
+            fill(tmp_path / "x", 4), label=["a", "b", "a", "b"], group=[9, None, 9, None], id=["u", "v", "w", "x"]
         )
         assert collection.label is not None
-        assert collection.label.codes.tolist() == [0, 1, 0]
+        assert collection.label.codes.tolist() == [0, 1, 0, 1]
         assert collection.groups is not None
-        assert collection.groups.tolist() == [0, 0, 1]
-        assert collection.ids == ["u", "v", "w"]
+        assert collection.groups.tolist() == [0, 1, 0, 2]
+        assert collection.ids == ["u", "v", "w", "x"]
 
     def test_fingerprint_does_not_depend_on_the_place(self, tmp_path: Path) -> None:
         one, other = fill(tmp_path / "a", 3), fill(tmp_path / "b", 3)
@@ -341,6 +341,10 @@ class TestCsv:
         assert open_collection(path, roles={"text": "body"}, encoding="latin-1")["text"][100_000] == "été"
         with pytest.raises(DataError, match=r"not ASCII .byte 0xe9"):
             open_collection(path, roles={"text": "body"}, encoding="ascii")
+        across = "猫".encode()  # its three bytes lie on both sides of the first MiB, where the file is read in two
+        path.write_bytes(b"body\n" + b"x" * ((1 << 20) - 7) + b"\n" + across + b"\xff\n")
+        with pytest.raises(DataError, match=f"byte 0xff at offset {(1 << 20) + 2}, line 3"):
+            open_collection(path, roles={"text": "body"})
         with pytest.raises(DataError, match="there is no encoding 'klingon'"):
             open_collection(path, encoding="klingon")
 
@@ -364,6 +368,16 @@ class TestCsv:
         assert [collection.row(i)["label"] for i in range(4)] == ["1", None, None, "2"]
         assert collection.ids == ["0", "1", "2", "4"]
         assert collection.notes == ("2 of 6 rows have no entry and are left out",)
+
+    def test_unreadable_and_empty_rows_together(self, tmp_path: Path) -> None:
+        fill(tmp_path, 110)
+        paths = [f"{number:03d}.png" for number in range(110)]
+        paths[3], paths[50] = "gone.png", ""
+        path = self.write(tmp_path, "path,n\n" + "".join(f"{name},{n}\n" for n, name in enumerate(paths)))
+        collection = open_collection(path, roles={"image": "path"}, id="n")
+        assert [item.id for item in collection.skipped] == ["3"]
+        assert collection.ids == [str(n) for n in range(110) if n not in (3, 50)]
+        assert reds(collection)[:5] == [0, 1, 2, 4, 5]
 
     def test_numbers_that_are_missing(self, tmp_path: Path) -> None:
         rows = "".join(f"{i},{i}\n" for i in range(99))
@@ -403,6 +417,12 @@ class TestCsv:
         path = self.write(tmp_path, "a,b\n1,x\n2,y,z\n")
         with pytest.raises(DataError, match=r"Row #3: Expected 2 columns, got 3.*stands in quotes"):
             open_collection(path)
+
+    def test_line_breaks_in_cells_of_a_large_file(self, tmp_path: Path) -> None:
+        cells = [f"{number}\n" * 200 for number in range(12_000)]
+        path = self.write(tmp_path, "body,n\n" + "".join(f'"{cell}",1\n' for cell in cells))
+        assert path.stat().st_size > 8 << 20
+        assert list(open_collection(path)["text"]) == cells
 
     def test_columns_of_one_name(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="several columns named a"):
@@ -577,8 +597,10 @@ class TestNumpy:
 
     def test_nothing_is_unpickled(self, tmp_path: Path) -> None:
         np.save(tmp_path / "a.npy", np.array([{}], object), allow_pickle=True)
-        with pytest.raises(DataError, match="pickles, which are refused"):
-            open_collection(tmp_path / "a.npy")
+        np.savez(tmp_path / "b.npz", x=np.array([{}], object))
+        for name in ("a.npy", "b.npz"):
+            with pytest.raises(DataError, match="pickles, which are refused"):
+                open_collection(tmp_path / name)
 
     def test_damaged_and_misshapen(self, tmp_path: Path) -> None:
         for name, content in (("a.npy", b""), ("a.npz", b"PK\x03\x04 no"), ("b.npy", b"\x93NUMPY")):
