@@ -77,7 +77,9 @@ class Edges:
     def pointers(self) -> Tensor:
         """Int64 ``(N + 1,)``: the pairs of row i are ``pointers[i]`` to ``pointers[i + 1]``."""
         steps = torch.arange(self.shape[0] + 1, device=self.rows.device)
-        return steps * self.per_row if self.per_row is not None else torch.searchsorted(self.rows, steps)
+        if self.per_row is not None:
+            return steps if self.per_row == 1 else steps * self.per_row
+        return torch.searchsorted(self.rows, steps)
 
     def span(self, rows: slice) -> tuple[int, int]:
         """First and last (exclusive) pair of a strip of rows."""
