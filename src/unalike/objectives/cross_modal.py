@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from unalike.errors import DataError
+from unalike.objectives.checks import same_shape
 from unalike.objectives.contrastive import clip, coupled, mean_over_paired, narrow
 from unalike.objectives.geometry import alignment, uniformity
 from unalike.objectives.score import score_sums
@@ -76,6 +77,7 @@ def cua(images: Tensor, texts: Tensor, *, logit_scale: float | Tensor) -> Tensor
         >>> round(float(cua(rows, rows, logit_scale=1.0) - clip(rows, rows, logit_scale=1.0)), 4)  # two at distance 2
         -4.0
     """
+    same_shape(images=images, texts=texts)
     evenness = (uniformity(images) + uniformity(texts)) / 2
     return clip(images, texts, logit_scale=logit_scale) + alignment(images, texts) + evenness
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from unalike.errors import SettingsError
-from unalike.objectives.checks import at_least, several_views
+from unalike.objectives.checks import at_least, positive, several_views
 from unalike.objectives.precision import full_precision
 from unalike.objectives.score import score_sums
 
@@ -60,10 +60,9 @@ def symile(
     at_least(2, views[0], "a negative is another sample")
     if negatives == "shuffled" and generator is None:
         raise SettingsError("shuffled negatives need a generator for the permutations; give one, or negatives='all'")
+    positive(logit_scale=logit_scale)
     scale = torch.as_tensor(logit_scale, device=views[0].device)
-    if not float(scale) > 0:
-        raise SettingsError(f"logit_scale={float(scale):g}; expected a number above zero")
-    true = math.prod(views[1:], start=views[0]).sum(dim=1).double() * scale
+    true = math.prod((view.double() for view in views[1:]), start=views[0].double()).sum(dim=1) * scale
     losses = []
     for number, anchor in enumerate(views):
         others = [view for other, view in enumerate(views) if other != number]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import torch
 from torch import Tensor
@@ -59,7 +60,7 @@ def mv_dhel(views: Sequence[Tensor], *, temperature: float) -> Tensor:
         temperature: above zero; 0.2 in the authors' release.
 
     Data: two or more views, or modalities, of each sample; no labels.
-    Cost: V times 4 B^2 D flops; memory O(V^2 B + V B D).
+    Cost: V times 4 B^2 D flops; memory O(V^2 B D).
 
     Raises:
         DataError: fewer than two views, views of different shapes, or one sample.
@@ -74,9 +75,7 @@ def mv_dhel(views: Sequence[Tensor], *, temperature: float) -> Tensor:
     several_views(views)
     at_least(2, views[0], "a negative is another sample")
     inverse = inverse_temperature(temperature, views[0])
-    stacked = torch.stack(list(views))
-    agreement = torch.einsum("vbd,wbd->vwb", stacked, stacked) * inverse
-    first, second = torch.triu_indices(len(views), len(views), offset=1, device=stacked.device)
-    together = agreement[first, second].logsumexp(dim=0)
+    pairs = combinations([view.double() for view in views], 2)
+    together = torch.stack([(one * other).sum(dim=1) * inverse for one, other in pairs]).logsumexp(dim=0)
     spread = sum(score_sums(view, temperature=temperature).negative for view in views)
-    return (spread - together).mean().to(stacked.dtype)
+    return (spread - together).mean().to(views[0].dtype)

@@ -48,7 +48,8 @@ def moco(queries: Tensor, keys: Tensor, queue: Tensor, *, temperature: float | T
     inverse = inverse_temperature(temperature, queries)
     everything = Plan((len(queries), len(queue)), queries.device)
     negative = sums_of_plan(queries, queue, inverse, everything).negative
-    return softplus(negative - (queries * keys).sum(dim=1).double() * inverse).mean().to(queries.dtype)
+    pull = (queries.double() * keys.double()).sum(dim=1) * inverse
+    return softplus(negative - pull).mean().to(queries.dtype)
 
 
 @full_precision
