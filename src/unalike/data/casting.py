@@ -159,9 +159,7 @@ def as_ids(values: Sequence[Any], what: str) -> list[str]:
     """Values as ids, none of which may be missing."""
     missing = [row for row, value in enumerate(values) if value is None or value != value]
     if missing:
-        raise DataError(
-            f"{what} is empty in {len(missing)} rows, such as row {missing[0]}; every row has one"
-        )
+        raise DataError(f"{what} is empty in {len(missing)} rows, such as row {missing[0]}; every row has one")
     return [str(value) for value in values]
 
 
