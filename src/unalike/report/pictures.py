@@ -7,18 +7,18 @@ import io
 import math
 from collections.abc import Sequence
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from unalike.errors import DataError
 from unalike.report.inputs import Item
 
-_TINY = 32
+_TINY = 20
 
 
 def thumbnail(picture: Image.Image, side: int) -> Image.Image:
     """The whole picture within a square of ``side`` pixels, in RGB, alpha laid on white.
 
-    Pictures of 32 pixels or less grow by a whole factor without smoothing: an 8 x 8 digit shows its 64 pixels.
+    Pictures of 20 pixels or less grow by a whole factor without smoothing: an 8 x 8 digit shows its 64 pixels.
 
     Example:
         >>> thumbnail(Image.new("L", (8, 8)), 36).size, thumbnail(Image.new("RGB", (400, 200)), 36).size
@@ -85,7 +85,7 @@ def sprite(pictures: Sequence[Image.Image], *, tile: int, quality: int) -> tuple
     lines = math.ceil(len(pictures) / columns)
     sheet = Image.new("RGBA", (columns * tile, lines * tile), (255, 255, 255, 0))
     for slot, picture in enumerate(pictures):
-        small = thumbnail(picture, tile)
+        small = ImageOps.contain(picture.convert("RGB"), (tile, tile))
         left = slot % columns * tile + (tile - small.width) // 2
         top = slot // columns * tile + (tile - small.height) // 2
         sheet.paste(small, (left, top))

@@ -118,9 +118,8 @@ def bar(score: Score) -> Bar:
     bounds = score.interval or ()
     every = [score.value, *floors.values(), *bounds]
     low, high = min(0.0, *every), max(every)
-    high = 1.0 if low == 0 and high <= 1 else high
-    if low < 0 and low >= -1 and high <= 1:
-        low, high = -1.0, 1.0
+    if low >= -1 and high <= 1:  # most scores; a chance that dips below zero by accident keeps the scale from 0
+        low, high = (low if low > -0.05 else -1.0), 1.0
     span = (high - low) or 1.0
 
     def place(value: float) -> float:

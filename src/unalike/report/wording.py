@@ -26,7 +26,7 @@ def clean(text: object, limit: int = 2000) -> str:
 
 
 def number(value: float) -> str:
-    """A number as one reads it: three decimals below ten, whole above a thousand.
+    """A number as one reads it: three decimals below ten, whole from a thousand.
 
     Example:
         >>> number(0.64321), number(12.3456), number(51234.0), number(float("nan")), number(-0.00012)
@@ -37,6 +37,8 @@ def number(value: float) -> str:
     if math.isinf(value):
         return "infinite"
     size = abs(value)
+    if size == 0:
+        return "0"
     if size >= 1000 or (size >= 10 and value == int(value)):
         text = f"{value:,.0f}"
     elif size >= 10:
