@@ -61,6 +61,11 @@ def test_semi_hard_triplets_equal_loops(seed: int, size: int, width: int) -> Non
     agree(lambda x: triplet_semi_hard(x, labels, margin=0.4), loops, rows)
 
 
+def test_a_negative_as_near_as_the_positive_is_not_semi_hard() -> None:
+    rows, labels = torch.tensor([[0.0], [1.0], [-1.0], [2.0]]), torch.tensor([0, 0, 1, 2])
+    assert float(triplet_semi_hard(rows, labels, margin=2.0)) == 0  # 1 against 4, not against 1
+
+
 @few
 @given(seeds, batches, st.integers(2, 5), st.sampled_from([0.3, None]))
 def test_batch_hard_triplets_equal_loops(seed: int, size: int, width: int, gap: float | None) -> None:
