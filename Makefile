@@ -3,17 +3,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check docs claims clean
+.PHONY: demo test check clean
+
+RUN := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
 demo: $(VENV)/.core
-	$(BIN)/python -m unalike fit emoji --out runs/emoji-demo-$$(date +%s)
+	$(BIN)/unalike fit emoji --out $(RUN)
+	$(BIN)/unalike search $(RUN) "chat heureux" -k 5
 
 test: $(VENV)/.test check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --doctest-modules src tests
 
 check: $(VENV)/.test
-	$(BIN)/ruff check src tests benchmarks scripts
-	$(BIN)/ruff format --check src tests benchmarks scripts
+	$(BIN)/ruff check src tests benchmarks scripts conftest.py
+	$(BIN)/ruff format --check src tests benchmarks scripts conftest.py
 	$(BIN)/mypy
 
 $(VENV)/bin/python:

@@ -90,7 +90,7 @@ def cards() -> str:
 def speed() -> str:
     """The stored measurements of the pairwise losses, one row a family, batch and width."""
     lines = [
-        "| loss | batch | width | ms | of the multiplication limit | torch.compile | plain torch | best known package |",
+        "| loss | batch | width | ms | of the limit | torch.compile | plain torch | best known package |",
         "|---|---|---|---|---|---|---|---|",
     ]
     own = {"unalike (portable)", "unalike (stored)", "unalike (SupCon)", "torch.compile", "plain torch", "unalike"}

@@ -2,9 +2,9 @@
 
 Example:
     >>> import unalike
-    >>> run = unalike.fit("digits", system="simclr", steps=2, out=tmp / "digits")
-    >>> run.embed(["seven.png"]).shape  # doctest: +SKIP
-    (1, 256)
+    >>> run = unalike.fit("digits", system="simclr", steps=3, batch_size=32, size=16, out=tmp / "digits")
+    >>> len(run.search(run.items.ids[0], k=5))
+    5
 """
 
 import lazy_loader as _lazy

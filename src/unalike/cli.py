@@ -40,6 +40,8 @@ class Columns:
     """Column with a name for each row."""
     encoding: Annotated[str | None, arg(metavar="NAME")] = None
     """Encoding of text files, if it is not UTF-8."""
+    tolerance: float = 0.01
+    """Share of the items that may be unreadable; they are left out and listed."""
 
 
 @dataclass(frozen=True)
@@ -322,9 +324,9 @@ def show_scores(scores: Sequence[Score]) -> None:
 
 
 def report(arguments: Report, roles: Mapping[str, str]) -> None:
-    import unalike
+    from unalike.run import Run
 
-    out.print(str(unalike.load(arguments.run).report()))
+    out.print(str(Run.load(arguments.run, replaced=("report.html",)).report()))
 
 
 def show_systems(arguments: Systems, roles: Mapping[str, str]) -> None:

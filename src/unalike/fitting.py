@@ -43,6 +43,7 @@ def fit(
     group: str | None = None,
     id: str | None = None,
     encoding: str | None = None,
+    tolerance: float = 0.01,
     settings: Mapping[str, Any] | None = None,
     encoder: Mapping[str, str] | None = None,
     size: int | None = None,
@@ -64,6 +65,7 @@ def fit(
         group: column whose equal values never cross from training to test.
         id: column with a name for each row.
         encoding: of text files, if it is not UTF-8.
+        tolerance: share of the items that may be unreadable; they are left out and listed.
         settings: the system's own settings, such as ``{"temperature": 0.1}``.
         encoder: by kind: ``{"image": "conv" | "vit" | "timm:NAME", "text": "ngram" | "transformer" | "st:FOLDER"}``.
         size: side of the pictures in pixels; 64 unless given.
@@ -102,6 +104,7 @@ def fit(
         group=group,
         id=id,
         encoding=encoding,
+        tolerance=tolerance,
         settings=settings,
         encoder=encoder,
         size=size,
@@ -123,6 +126,7 @@ def begin(
     group: str | None,
     id: str | None,
     encoding: str | None,
+    tolerance: float,
     settings: Mapping[str, Any] | None,
     encoder: Mapping[str, str] | None,
     size: int | None,
@@ -133,11 +137,19 @@ def begin(
     training: Training,
 ) -> tuple[Collection, Spec, Path]:
     """Open the data, resolve every setting and make the run directory; the arguments are those of `fit`."""
-    collection = gather(data, roles=roles, label=label, group=group, id=id, encoding=encoding)
+    collection = gather(data, roles=roles, label=label, group=group, id=id, encoding=encoding, tolerance=tolerance)
     where = str(data) if isinstance(data, (str, Path)) else f"memory:{collection.name}"
     collection, spec = plan(
         collection,
-        Source(path=where, roles=dict(roles or {}), label=label, group=group, id=id, encoding=encoding),
+        Source(
+            path=where,
+            roles=dict(roles or {}),
+            label=label,
+            group=group,
+            id=id,
+            encoding=encoding,
+            tolerance=tolerance,
+        ),
         system=system,
         settings=settings,
         training=training,
@@ -179,6 +191,7 @@ def resume(folder: str | Path, data: Any = None, *, listener: training.Listener 
         group=where.group,
         id=where.id,
         encoding=where.encoding,
+        tolerance=where.tolerance,
     )
     collection, again = plan(
         collection,
@@ -205,13 +218,14 @@ def gather(
     group: str | None = None,
     id: str | None = None,
     encoding: str | None = None,
+    tolerance: float = 0.01,
 ) -> Collection:
     """Open data of any of the accepted forms; a known name is that data set unless a path of that name exists."""
     from unalike.data.opening import open_set
 
     if isinstance(data, str) and known_set(data):
         return open_set(data)
-    return open_collection(data, roles=roles, label=label, group=group, id=id, encoding=encoding)
+    return open_collection(data, roles=roles, label=label, group=group, id=id, encoding=encoding, tolerance=tolerance)
 
 
 def known_set(name: str) -> bool:
@@ -269,7 +283,7 @@ def prepare(collection: Collection, spec: Spec) -> Ready:
             failures |= getattr(packed[role], "failures", {})
     if failures:
         kept = np.setdiff1d(np.arange(len(collection)), sorted(failures))
-        collection = skip_unreadable(collection, failures)
+        collection = skip_unreadable(collection, failures, tolerance=spec.source.tolerance)
         packed = {role: Rows(prepared, kept) for role, prepared in packed.items()}
     return Ready(collection, towers, packed)
 

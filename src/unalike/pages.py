@@ -11,11 +11,12 @@ import numpy as np
 from PIL import Image
 
 from unalike import report, systems
+from unalike.files import checksum, write_json
 from unalike.run import Found, Run
 
 SHOWN = 6000
 """Most items that are handed to a page; it samples further by itself."""
-GEOMETRY = ("alignment", "uniformity", "effective rank", "modality gap", "hubness", "tolerance")
+GEOMETRY = ("alignment", "uniformity", "effective_rank", "modality_", "hubness", "tolerance")
 
 
 def write_report(run: Run) -> Path:
@@ -30,7 +31,7 @@ def write_report(run: Run) -> Path:
                 vectors.append(run.vectors[role][row])
     scores = run.scores
     inputs = report.ReportInputs(
-        title=run.folder.name,
+        title=f"{run.record['data']['name']}, {run.spec.system}",
         summary=summary(run),
         facts=facts(run),
         curves=list(run.metrics()),
@@ -44,7 +45,12 @@ def write_report(run: Run) -> Path:
         command=command(run),
         seed=run.spec.training.seed,
     )
-    return report.write(inputs, run.folder / "report.html")
+    path = report.write(inputs, run.folder / "report.html")
+    if "checksums" in run.record:
+        # The page is part of what is sealed: a run whose report was written again is still whole.
+        record = {**run.record, "checksums": {**run.record["checksums"], path.name: checksum(path)}}
+        write_json(run.folder / "run.json", record)
+    return path
 
 
 def is_geometry(name: str) -> bool:

@@ -136,8 +136,13 @@ class Run:
         return f"Run({str(self.folder)!r}: {self.spec.system} on {data['rows']} rows of {data['name']})"
 
     @classmethod
-    def load(cls, folder: str | Path, *, device: str = "cpu") -> Run:
+    def load(cls, folder: str | Path, *, device: str = "cpu", replaced: Sequence[str] = ()) -> Run:
         """Open a run directory. Nothing in it is executed, and a file that was changed is noticed.
+
+        Args:
+            folder: the directory.
+            device: where vectors are computed.
+            replaced: files that will be written again, and need not be whole now.
 
         Raises:
             RunError: it is no run, unfinished, of a newer version, or damaged.
@@ -155,6 +160,8 @@ class Run:
         if record.get("state") != "done":
             raise RunError(f"{path} is unfinished: unalike fit --resume {path} goes on with it")
         for name, expected in record.get("checksums", {}).items():
+            if name in replaced:
+                continue
             if not (path / name).exists():
                 raise RunError(f"{path / name} is missing; the run is incomplete")
             if checksum(path / name) != expected:

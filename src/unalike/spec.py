@@ -25,6 +25,7 @@ class Source:
     group: str | None = None
     id: str | None = None
     encoding: str | None = None
+    tolerance: float = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import unalike
+from unalike.cli import main
 from unalike.errors import DataError, RunError
 
 
@@ -67,6 +68,14 @@ def test_every_changed_file_is_named(finished: unalike.Run, tmp_path: Path, name
     path.unlink()
     with pytest.raises(RunError, match=f"{name} is missing"):
         unalike.load(copy)
+
+
+def test_a_damaged_report_is_written_again(finished: unalike.Run, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(finished.folder, tmp_path / "copy"))
+    (copy / "report.html").write_text("gone")
+    main(["report", str(copy)])
+    assert "gone" not in (copy / "report.html").read_text()[:10]
+    assert unalike.load(copy).scores == finished.scores
 
 
 def test_run_json_that_is_none(finished: unalike.Run, tmp_path: Path) -> None:

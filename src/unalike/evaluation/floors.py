@@ -13,6 +13,9 @@ from unalike.search.blocks import Vectors
 
 Given = TypeVar("Given")
 
+# Texts whose vectors are filled in together.
+_TEXTS_AT_ONCE = 4096
+
 
 def with_floors(
     metric: Callable[[Given], float], model: Given, floors: Mapping[str, Given]
@@ -94,8 +97,12 @@ def text_vectors(
     asked = _texts(texts)
     counts = hashing.transform(asked)
     learnt = counts if fit_on is None else hashing.transform(_texts(fit_on))
-    weighted = TfidfTransformer(sublinear_tf=True).fit(learnt).transform(counts)
-    return weighted.toarray().astype(np.float32)
+    weigh = TfidfTransformer(sublinear_tf=True).fit(learnt)
+    found = np.zeros(counts.shape, dtype=np.float32)
+    for start in range(0, len(found), _TEXTS_AT_ONCE):
+        rows = slice(start, start + _TEXTS_AT_ONCE)
+        weigh.transform(counts[rows]).toarray(out=found[rows])
+    return found
 
 
 def standard_vectors(vectors: Vectors, *, fit_on: Vectors | None = None) -> np.ndarray:

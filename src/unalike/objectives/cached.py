@@ -56,8 +56,7 @@ def cached(encode: Callable[[Any], Tensor], batch: Any, *, chunk: int) -> Tensor
         return torch.cat([encode(part) for part in _parts(batch, length, chunk)])
     contexts = _contexts(encode)
     pieces = [
-        checkpoint(encode, part, use_reentrant=False, context_fn=contexts)
-        for part in _parts(batch, length, chunk)
+        checkpoint(encode, part, use_reentrant=False, context_fn=contexts) for part in _parts(batch, length, chunk)
     ]
     return torch.cat(pieces)
 

@@ -13,14 +13,14 @@ from unalike.errors import DataError
 Vectors: TypeAlias = np.ndarray | Tensor
 """``(N, D)`` numbers, a row each: a NumPy array, a memory map or a tensor."""
 
-GRAIN = 16
-"""Products of matrices whose sides are multiples of this give equal rows equal scores, wherever they stand: the
-ragged ends of others go through other kernels, which add up in another order."""
+GRAIN = 32
+"""Products whose sides are multiples of this, or of 8 on the left, give equal rows equal scores, wherever they stand:
+the ragged ends of others go through other kernels, which add up in another order."""
 
 
-def padded(rows: Tensor) -> Tensor:
-    """The rows, and rows of zeros up to a multiple of `GRAIN`; no copy where there are none to add."""
-    missing = -len(rows) % GRAIN
+def padded(rows: Tensor, multiple: int = GRAIN) -> Tensor:
+    """The rows, and rows of zeros up to a multiple; no copy where there are none to add."""
+    missing = -len(rows) % multiple
     return torch.nn.functional.pad(rows, (0, 0, 0, missing)) if missing else rows
 
 

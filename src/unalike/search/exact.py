@@ -18,6 +18,9 @@ Metric = Literal["cosine", "dot"]
 _TILE_ON_CPU, _QUERIES_ON_CPU = 1 << 20, 1024
 _TILE_ELSEWHERE, _QUERIES_ELSEWHERE = 1 << 26, 4096
 
+# A lone query is multiplied in the company of zeros, for its scores to be those that it has among others.
+_QUERY_GRAIN = 8
+
 # Queries whose best scores are kept while the corpus is read once.
 _QUERIES_A_PASS = 65_536
 
@@ -133,36 +136,47 @@ class _Best:
         self.indices = torch.zeros((queries, k), dtype=torch.int64, device=device)
 
     def offer(self, tile: Tensor, query: int, index: int) -> None:
-        """Take in a tile of scores whose corner is this query and this index."""
+        """Take in a tile of scores whose corner is this query and this index.
+
+        The tile, ``(rows, columns)`` with columns a multiple of `GRAIN`, is read once, for the best of each group of
+        columns. Everything after looks at the few groups that hold something better than what is held.
+        """
         scores, indices = self.scores[query : query + len(tile)], self.indices[query : query + len(tile)]
-        rows = (tile.amax(dim=1) > scores[:, -1]).nonzero()[:, 0]
+        groups = tile.view(len(tile), -1, GRAIN)
+        tops = groups.amax(dim=2)
+        worst = scores[:, -1:]
+        hot = tops > worst
+        if int(hot.sum()) > self.k * len(tile):
+            # The first tile, or a corpus sorted against us. At least k scores reach the k-th best top, so that
+            # whatever is below it is out; of few groups, the k-th best score itself must say so.
+            known = tops if self.k < tops.shape[1] else tile
+            floor = known.topk(min(self.k, known.shape[1]), dim=1).values[:, -1:]
+            worst = worst.maximum(floor.nextafter(floor.new_tensor(-torch.inf)))
+            hot = tops > worst
+        rows, group = hot.nonzero(as_tuple=True)
         if not len(rows):
             return
-        if len(rows) < len(tile):
-            tile = tile[rows]
-        held, origins = scores[rows], indices[rows]
-        exceeds = tile > held[:, -1:]
-        if int(exceeds.sum()) > 8 * self.k * len(rows):
-            # The first tile, or a corpus sorted against us: what is below the tile's own k-th best is out as well.
-            exceeds &= tile >= tile.topk(min(self.k, tile.shape[1]), dim=1).values[:, -1:]
-        slot, columns = exceeds.nonzero(as_tuple=True)
-        counts = exceeds.sum(dim=1)
+        found = groups[rows, group]
+        which, column = (found > worst[rows]).nonzero(as_tuple=True)
+        touched, slot, counts = torch.unique_consecutive(rows[which], return_inverse=True, return_counts=True)
         place = torch.arange(len(slot), device=slot.device) - (counts.cumsum(0) - counts)[slot]
-        shape = (len(rows), int(counts.max()))
+        held, origins = scores[touched], indices[touched]
+        shape = (len(touched), int(counts.max()))
         new, places = held.new_full(shape, -torch.inf), origins.new_zeros(shape)
-        new[slot, place], places[slot, place] = tile[slot, columns], columns + index
+        new[slot, place] = found[which, column]
+        places[slot, place] = group[which] * GRAIN + column + index
         # All that is held came before all that is new, and the new stand in their order: a stable sort leaves the
         # lower index in front.
         held, order = torch.cat([held, new], dim=1).sort(dim=1, descending=True, stable=True)
-        scores[rows] = held[:, : self.k]
-        indices[rows] = torch.cat([origins, places], dim=1).gather(1, order[:, : self.k])
+        scores[touched] = held[:, : self.k]
+        indices[touched] = torch.cat([origins, places], dim=1).gather(1, order[:, : self.k])
 
 
 def _scan(queries: Tensor, rows: Tensor, best: _Best, first: int, start: int, exclude_self: bool) -> None:
     """Offer the scores of all queries with one block of the corpus, tile by tile."""
     on_cpu = queries.device.type == "cpu"
     size, most = (_TILE_ON_CPU, _QUERIES_ON_CPU) if on_cpu else (_TILE_ELSEWHERE, _QUERIES_ELSEWHERE)
-    asked, held = padded(queries), padded(rows)
+    asked, held = padded(queries, _QUERY_GRAIN), padded(rows)
     height = min(most, len(asked))
     width = min(max(size // height // GRAIN * GRAIN, GRAIN), len(held))
     room = queries.new_empty(height * width)
@@ -172,7 +186,8 @@ def _scan(queries: Tensor, rows: Tensor, best: _Best, first: int, start: int, ex
             some = asked[top : top + height]
             tile = room[: len(some) * columns.shape[1]].view(len(some), -1)
             torch.mm(some, columns, out=tile)
-            tile = tile[: len(queries) - top, : len(rows) - left]
+            tile[:, len(rows) - left :] = -torch.inf
+            tile = tile[: len(queries) - top]
             # The diagonal of the whole matrix, where it crosses this tile.
             offset = first + top - start - left
             if exclude_self and -len(tile) < offset < tile.shape[1]:

@@ -58,6 +58,8 @@ class ArrayViews(View[Tensor]):
                 f"a view of arrays was given {inputs.dtype} of shape {tuple(inputs.shape)}; it takes floats of shape "
                 "(batch, features) or (batch, channels, time)"
             )
+        if not len(inputs):
+            return inputs
         rows = seen = inputs.flatten(1)
         if self.corruption > 0:
             # Algorithm 1 of SCARF: exactly this many features of each row, chosen uniformly.

@@ -78,8 +78,8 @@ def shift_hue_(pictures: Tensor, shift: Tensor) -> None:
     ``c`` is 1 within a sixth of a turn of its own colour, 0 within a sixth of the opposite one, linear between.
     """
     low, high = pictures.amin(1), pictures.amax(1)
-    span = high.sub_(low)
-    red, green, blue = pictures.sub_(low[:, None]).div_(span.clamp_min_(1e-30)[:, None]).unbind(1)
+    span = high.sub_(low).clamp_min_(1e-6)  # grey: far below what is seen, far above what slows arithmetic down
+    red, green, blue = pictures.sub_(low[:, None]).div_(span[:, None]).unbind(1)
     # In sixths of a turn from green: -1 to 1 where blue is least, 1 to 3 where red is, 3 to 5 where green is.
     has_blue, has_red = blue.ceil(), red.ceil()
     where_red_least = (blue - green).add_(2)
