@@ -99,7 +99,7 @@ class TextTransformer(TextEncoder):
         self,
         tokenizer: tokenizers.Tokenizer,
         *,
-        width: int = 256,
+        width: int = 128,
         depth: int = 4,
         heads: int = 4,
         length: int = 64,
