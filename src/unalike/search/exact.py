@@ -14,8 +14,10 @@ from unalike.search.blocks import GRAIN, Vectors, block, check_matrix, padded
 Metric = Literal["cosine", "dot"]
 
 # Scores of one tile, and the most queries that share it. A tile that stays in a core's cache is multiplied and
-# scanned without a trip to memory; a device with its own memory wants work enough to fill it.
-_TILE_ON_CPU, _QUERIES_ON_CPU = 1 << 20, 1024
+# scanned without a trip to memory, and with a thousand queries the maxima of its groups are fewer than the 32,768
+# numbers from which torch divides the work among threads and waits for them. A device with its own memory wants work
+# enough to fill it.
+_TILE_ON_CPU, _QUERIES_ON_CPU = 1 << 20, 1000
 _TILE_ELSEWHERE, _QUERIES_ELSEWHERE = 1 << 26, 4096
 
 # A lone query is multiplied in the company of zeros, for its scores to be those that it has among others.
@@ -139,11 +141,13 @@ class _Best:
         """Take in a tile of scores whose corner is this query and this index.
 
         The tile, ``(rows, columns)`` with columns a multiple of `GRAIN`, is read once, for the best of each group of
-        columns. Everything after looks at the few groups that hold something better than what is held.
+        columns. Everything after looks at the few groups that hold something better than what is held: small
+        tensors, which torch does not hand to other threads and wait for.
         """
         scores, indices = self.scores[query : query + len(tile)], self.indices[query : query + len(tile)]
-        groups = tile.view(len(tile), -1, GRAIN)
-        tops = groups.amax(dim=2)
+        # Group g has the columns g, g + G, g + 2G, ...: maxima of whole rows of G, several at a time.
+        groups = tile.view(len(tile), GRAIN, -1)
+        tops = groups.amax(dim=1)
         worst = scores[:, -1:]
         hot = tops > worst
         if int(hot.sum()) > self.k * len(tile):
@@ -156,15 +160,18 @@ class _Best:
         rows, group = hot.nonzero(as_tuple=True)
         if not len(rows):
             return
-        found = groups[rows, group]
-        which, column = (found > worst[rows]).nonzero(as_tuple=True)
-        touched, slot, counts = torch.unique_consecutive(rows[which], return_inverse=True, return_counts=True)
+        found = groups[rows, :, group]
+        hit, turn = (found > worst[rows]).nonzero(as_tuple=True)
+        columns = turn * tops.shape[1] + group[hit]
+        # Back in the order of the columns.
+        ordered = (rows[hit] * tile.shape[1] + columns).argsort()
+        touched, slot, counts = torch.unique_consecutive(rows[hit[ordered]], return_inverse=True, return_counts=True)
         place = torch.arange(len(slot), device=slot.device) - (counts.cumsum(0) - counts)[slot]
         held, origins = scores[touched], indices[touched]
         shape = (len(touched), int(counts.max()))
         new, places = held.new_full(shape, -torch.inf), origins.new_zeros(shape)
-        new[slot, place] = found[which, column]
-        places[slot, place] = group[which] * GRAIN + column + index
+        new[slot, place] = found[hit, turn][ordered]
+        places[slot, place] = columns[ordered] + index
         # All that is held came before all that is new, and the new stand in their order: a stable sort leaves the
         # lower index in front.
         held, order = torch.cat([held, new], dim=1).sort(dim=1, descending=True, stable=True)
@@ -180,9 +187,9 @@ def _scan(queries: Tensor, rows: Tensor, best: _Best, first: int, start: int, ex
     height = min(most, len(asked))
     width = min(max(size // height // GRAIN * GRAIN, GRAIN), len(held))
     room = queries.new_empty(height * width)
-    for left in range(0, len(held), width):
+    for left in range(0, len(rows), width):
         columns = held[left : left + width].t()
-        for top in range(0, len(asked), height):
+        for top in range(0, len(queries), height):
             some = asked[top : top + height]
             tile = room[: len(some) * columns.shape[1]].view(len(some), -1)
             torch.mm(some, columns, out=tile)
