@@ -12,7 +12,7 @@ demo: $(VENV)/.core
 	$(BIN)/unalike search $(RUN) "chat heureux" -k 5
 
 test: $(VENV)/.test check
-	$(BIN)/python -m pytest --doctest-modules src tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules src tests
 
 check: $(VENV)/.test
 	$(BIN)/ruff check src tests benchmarks scripts conftest.py
