@@ -26,8 +26,8 @@ class Space:
     """What one encoder, or no encoder, makes of the data.
 
     Args:
-        vectors: by role ``(N, D)``, a row for each row of the set that is scored; where a role is missing, any
-            finite numbers may stand.
+        vectors: by role ``(N, D)``, a row for each row of the set that is scored; where a role is missing, anything
+            may stand.
         train: by role ``(M, D)``, the rows that probes learn from.
         classes: ``(C, D)``, a vector for each class name, for zero-shot classification.
     """

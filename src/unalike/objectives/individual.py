@@ -185,7 +185,7 @@ def isogclr_pairs(
         clip: largest gradient of a temperature, in nats.
 
     Data: pairs across two modalities, and the samples' numbers.
-    Cost: 8 B^2 D flops; memory O(B D), and three numbers for each sample of the training set.
+    Cost: 10 B^2 D flops; memory O(B D), and three numbers for each sample of the training set.
 
     Raises:
         DataError: shapes do not fit, or one sample. SettingsError: a setting is out of range.

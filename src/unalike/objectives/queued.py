@@ -31,7 +31,7 @@ def moco(queries: Tensor, keys: Tensor, queue: Tensor, *, temperature: float | T
         temperature: above zero: a number, or a tensor with one or ``B`` entries.
 
     Data: two views of each sample; no labels.
-    Cost: 6 B K D flops; memory O((B + K) D).
+    Cost: 8 B K D flops; memory O((B + K) D).
 
     Raises:
         DataError: shapes do not fit, or the queue is empty. SettingsError: a temperature that is not above zero.

@@ -49,7 +49,7 @@ def supremix(
         beta: parameters of the Beta distribution of the anchor's share in mixed negatives.
 
     Data: targets that are numbers; two views of each sample, or repeated targets.
-    Cost: 10 N^2 D flops and O(N (N + mixtures)) time; memory O(strip (N + mixtures)).
+    Cost: 16 N^2 D flops and O(N (N + mixtures)) time; memory O(strip (N + mixtures)).
 
     Raises:
         DataError: embeddings and targets differ in length. SettingsError: temperature or window is not above zero.
