@@ -181,9 +181,11 @@ def test_updates_move_only_the_parameters_they_name() -> None:
 
 def test_hooks_are_called_once_an_epoch_and_once_a_step(tmp_path: Path) -> None:
     epochs, steps = [], []
-    learner = make_learner(before_epoch=epochs.append, after_step=steps.append)
+    learner = make_learner(
+        before_epoch=lambda epoch, inputs: epochs.append((epoch, len(inputs))), after_step=steps.append
+    )
     train(learner, make_inputs(), settings(steps=None, epochs=3))
-    assert epochs == [0, 1, 2]
+    assert epochs == [(0, ROWS), (1, ROWS), (2, ROWS)]
     assert steps == list(range(15))
 
 

@@ -4,6 +4,11 @@ from .checkpoint import Checkpoints as Checkpoints
 from .checkpoint import load_module as load_module
 from .checkpoint import load_tensors as load_tensors
 from .checkpoint import save_tensors as save_tensors
+from .embed import embed_inputs as embed_inputs
+from .embed import evaluating as evaluating
+from .inputs import Rows as Rows
+from .inputs import inputs_of as inputs_of
+from .inputs import text_codes as text_codes
 from .learner import Learner as Learner
 from .learner import Task as Task
 from .learner import Update as Update
@@ -16,8 +21,11 @@ from .loop import train as train
 from .optimizers import LARS as LARS
 from .optimizers import learning_rate as learning_rate
 from .optimizers import make_optimizer as make_optimizer
+from .order import Order as Order
 from .order import ShuffledOrder as ShuffledOrder
 from .order import step_generator as step_generator
 from .order import stream_seed as stream_seed
 from .settings import Training as Training
+from .stages import MakeOrder as MakeOrder
+from .stages import Stage as Stage
 from .watch import CollapseWatch as CollapseWatch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from unalike.encoders import Encoder
-from unalike.training.batch import Batch
-
-Update = tuple[Tensor, Iterable[nn.Parameter]]
-"""A loss and the parameters that it may move."""
+from unalike.training.batch import Batch, Inputs
+from unalike.training.stages import MakeOrder, Stage
+from unalike.training.stages import Update as Update
 
 View = Callable[[Any, torch.Generator], Any]
 """Makes a random view of prepared inputs."""
@@ -65,27 +64,71 @@ class Learner:
         loss: the loss of the views. Systems with several alternating steps give ``updates`` instead.
         updates: yields ``(loss, parameters)`` one after the other; the loop makes one optimiser step for each.
         project: maps an encoder's vector to the space that is compared at use, by kind; identity where absent.
-        before_epoch: called with the epoch number before its first batch (clusters, graphs, mining).
+        order: makes the order of batches from the training rows, the batch size and the seed; shuffled epochs if None.
+        before_epoch: called with the epoch number and the training rows before the epoch's first batch (clusters,
+            graphs, mining). A run that is resumed within the epoch does not call it again: what it computes must lie
+            in parameters or buffers of ``modules``, and be written there in place.
         after_step: called with the step number after each optimiser step (teacher, queue).
+        stages: for a training in several parts, in place of views, loss, updates, order and the two hooks.
         frozen: names of modules whose parameters no optimiser moves (teachers).
+
+    Raises:
+        TypeError: neither or both of loss and updates, or stages beside what they replace, or an unknown module.
     """
 
     modules: Mapping[str, nn.Module]
     encoders: Mapping[str, Encoder]
-    views: Callable[[Batch, torch.Generator], Any]
+    views: Callable[[Batch, torch.Generator], Any] | None = None
     loss: Callable[[Any], Tensor] | None = None
     updates: Callable[[Any], Iterator[Update]] | None = None
     project: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
-    before_epoch: Callable[[int], None] | None = None
+    order: MakeOrder | None = None
+    before_epoch: Callable[[int, Inputs], None] | None = None
     after_step: Callable[[int], None] | None = None
+    stages: tuple[Stage, ...] = ()
     frozen: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if (self.loss is None) == (self.updates is None):
-            raise TypeError("a learner has either a loss or updates, and not both")
+        own = (self.views, self.loss, self.updates, self.order, self.before_epoch, self.after_step)
+        if self.stages and any(part is not None for part in own):
+            raise TypeError("a learner with stages gives views, loss, updates, order and hooks in its stages")
         self.module = nn.ModuleDict(self.modules)
+        for stage in self.phases:
+            unknown = sorted(set(stage.trains or ()) - set(self.modules))
+            if unknown:
+                raise TypeError(f"a stage trains {', '.join(unknown)}; the modules are {', '.join(self.modules)}")
         for name in self.frozen:
             self.module[name].requires_grad_(False)
+
+    @property
+    def phases(self) -> tuple[Stage, ...]:
+        """The stages; a learner without any has one, which is itself."""
+        if self.stages:
+            return self.stages
+        if self.views is None:
+            raise TypeError("a learner has views, or stages that have them")
+        return (
+            Stage(
+                share=1.0,
+                views=self.views,
+                loss=self.loss,
+                updates=self.updates,
+                order=self.order,
+                before_epoch=self.before_epoch,
+                after_step=self.after_step,
+            ),
+        )
+
+    def moved_by(self, stage: Stage) -> list[nn.Parameter]:
+        """The parameters that a stage moves."""
+        names = self.modules if stage.trains is None else stage.trains
+        return [p for p in nn.ModuleDict({n: self.modules[n] for n in names}).parameters() if p.requires_grad]
+
+    def enter(self, stage: Stage) -> None:
+        """Put every module in the mode that it has in a stage."""
+        self.module.train(stage.trains is None)
+        for name in (*(stage.trains or ()), *self.frozen):
+            self.modules[name].train()
 
     @property
     def parameters(self) -> list[nn.Parameter]:

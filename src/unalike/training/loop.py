@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from unalike.errors import TrainingError
@@ -31,20 +30,14 @@ from unalike.training.checkpoint import (
 )
 from unalike.training.learner import Learner
 from unalike.training.optimizers import learning_rate, make_optimizer
-from unalike.training.order import ShuffledOrder, step_generator, stream_seed
+from unalike.training.order import Order, step_generator, stream_seed
 from unalike.training.settings import Training
+from unalike.training.stages import Span, Stage, lay_out, spans
 from unalike.training.watch import CollapseWatch
 
 
 class Interrupted(TrainingError):
     """Training was stopped by Ctrl-C or SIGTERM; all is saved and can be resumed."""
-
-
-class Order(Protocol):
-    """Batches of row numbers: ``len`` is the number of batches an epoch."""
-
-    def __len__(self) -> int: ...
-    def epoch(self, number: int) -> Iterator[np.ndarray]: ...
 
 
 @dataclass
@@ -95,21 +88,59 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
             signal.signal(number, old)
 
 
-def run_step(learner: Learner, views: Any, optimizer: torch.optim.Optimizer, training: Training) -> float:
+@dataclass
+class Moving:
+    """What moves while a stage lasts: its parameters, their optimiser, and the average of the weights."""
+
+    parameters: list[nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    average: AveragedModel | None
+
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """What a checkpoint in the middle of the stage carries beside the weights."""
+        found = {"optimizer": optimizer_tensors(self.optimizer)}
+        return found if self.average is None else found | {"average": self.average.state_dict()}
+
+    def restore(self, found: Checkpoint) -> None:
+        """Put a checkpoint from the middle of the stage back."""
+        load_optimizer(self.optimizer, found.tensors["optimizer"])
+        if self.average is not None:
+            load_module(self.average, found.tensors["average"], found.path)
+
+
+def begin_stage(learner: Learner, span: Span, inputs: Inputs, training: Training, found: Checkpoint | None) -> Moving:
+    """Begin a stage, or go on with it if ``found`` is a checkpoint from its middle."""
+    learner.enter(span.stage)
+    if found is None and span.stage.begin is not None:
+        torch.manual_seed(stream_seed(training.seed, "dropout", 2**32 + span.number))
+        span.stage.begin(inputs)
+    parameters = learner.moved_by(span.stage)
+    average = (
+        AveragedModel(learner.module, multi_avg_fn=get_ema_multi_avg_fn(training.average), use_buffers=True)  # type: ignore[no-untyped-call]
+        if training.average
+        else None
+    )
+    moving = Moving(parameters, make_optimizer(parameters, training), average)
+    if found is not None:
+        moving.restore(found)
+    return moving
+
+
+def run_step(stage: Stage, views: Any, moving: Moving, training: Training) -> float:
     """Make the optimiser step or steps of one batch; return the sum of the losses."""
-    steps = learner.updates(views) if learner.updates is not None else iter([(learner.loss(views), None)])  # type: ignore[misc]
+    steps = stage.updates(views) if stage.updates is not None else iter([(stage.loss(views), moving.parameters)])  # type: ignore[misc]
     total = 0.0
     for loss, parameters in steps:
         value = float(loss.detach())
         total += value
         if not math.isfinite(value):
             return total
-        optimizer.zero_grad(set_to_none=True)
-        moved = learner.parameters if parameters is None else list(parameters)
+        moving.optimizer.zero_grad(set_to_none=True)
+        moved = list(parameters)
         loss.backward(inputs=moved)
         if training.clip_norm:
             nn.utils.clip_grad_norm_(moved, training.clip_norm)
-        optimizer.step()
+        moving.optimizer.step()
     return total
 
 
@@ -125,13 +156,13 @@ def train(
     watch_every: int = 25,
     listener: Listener | None = None,
 ) -> Outcome:
-    """Train a learner.
+    """Train a learner, stage after stage if it has stages.
 
     Args:
         learner: what to train; its modules are changed in place.
         inputs: the training rows.
-        training: resolved settings.
-        order: which rows form which batch; by default shuffled epochs.
+        training: resolved settings; ``epochs`` are those of the first stage's order.
+        order: which rows form which batch, in place of the learner's own order; by default shuffled epochs.
         folder: where ``metrics.jsonl`` and ``checkpoints/`` go; None keeps nothing.
         resume: go on from the newest checkpoint in ``folder``, if there is one.
         watch: looks for collapse every ``watch_every`` steps.
@@ -141,57 +172,45 @@ def train(
         TrainingError: the loss is not finite; the last good checkpoint is kept and the message names the batch.
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
         RunError: the disk is full or a checkpoint is damaged.
+        SettingsError: there are fewer steps than stages.
     """
     assert training.batch_size is not None
     listener = listener or Listener()
     device = pick_device(training.device)
-    learner.module.to(device).train()
-    order = order or ShuffledOrder(len(inputs), training.batch_size, training.seed)
-    total = training.steps if training.steps is not None else (training.epochs or 1) * len(order)
-    optimizer = make_optimizer(learner.parameters, training)
-    average = (
-        AveragedModel(learner.module, multi_avg_fn=get_ema_multi_avg_fn(training.average), use_buffers=True)  # type: ignore[no-untyped-call]
-        if training.average
-        else None
-    )
+    learner.module.to(device)
+    stages = lay_out(learner.phases, inputs, batch_size=training.batch_size, seed=training.seed, order=order)
+    total = training.steps if training.steps is not None else (training.epochs or 1) * len(stages[0][1])
     checkpoints = Checkpoints(folder / "checkpoints") if folder else None
-    start = 0
-    if resume and checkpoints is not None and (found := checkpoints.load()) is not None:
-        start = restore(found, learner, optimizer, average)
+    found = checkpoints.load() if resume and checkpoints is not None else None
+    if found is not None:
+        load_module(learner.module, found.tensors["weights"], found.path)
+    start = step = 0 if found is None else found.step
     if folder is not None:
         truncate_lines(folder / "metrics.jsonl", "step", start)
 
     def save(step: int) -> None:
         if checkpoints is not None:
-            tensors = {"weights": learner.module.state_dict(), "optimizer": optimizer_tensors(optimizer)}
-            if average is not None:
-                tensors["average"] = average.state_dict()
-            checkpoints.save(step, tensors)
+            checkpoints.save(step, {"weights": learner.module.state_dict(), **moving.tensors()})
 
     outcome = Outcome(total, 0.0)
     began = saved = time.monotonic()
     warned = False
     devices: list[int] | None = [] if device.type == "cpu" else None
     with torch.random.fork_rng(devices=devices), stop_signals() as asked, open_log(folder) as log:
-        step, epoch = start, start // len(order)
-        while step < total:
-            # In the middle of an epoch its preparations came back with the checkpoint's buffers.
-            if learner.before_epoch is not None and step == epoch * len(order):
-                torch.manual_seed(stream_seed(training.seed, "dropout", 2**31 + epoch))
-                learner.before_epoch(epoch)
-            for number, rows in enumerate(order.epoch(epoch)):
-                if epoch * len(order) + number < step:
-                    continue
-                if step >= total:
-                    break
-                rate = learning_rate(step, total, training)
-                for group in optimizer.param_groups:
+        for span in spans(stages, total):
+            if step >= span.stop:
+                continue
+            moving = begin_stage(learner, span, inputs, training, found if step > span.start else None)
+            found = None  # its tensors are in place
+            for epoch, rows in span.batches(step, inputs, training.seed):
+                rate = learning_rate(step - span.start, span.steps, training)
+                for group in moving.optimizer.param_groups:
                     group["lr"] = rate
                 torch.manual_seed(stream_seed(training.seed, "dropout", step))
                 batch = inputs.batch(rows, device)
                 with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bfloat16"):
-                    views = learner.views(batch, step_generator(training.seed, step))
-                    loss = run_step(learner, views, optimizer, training)
+                    views = span.stage.views(batch, step_generator(training.seed, step))
+                    loss = run_step(span.stage, views, moving, training)
                 if not math.isfinite(loss):
                     shown = ", ".join(str(int(r)) for r in rows[:8]) + (", ..." if len(rows) > 8 else "")
                     kept = checkpoints.steps()[-1:] if checkpoints else []
@@ -200,11 +219,13 @@ def train(
                         + (f"The checkpoint of step {kept[0]} is kept. " if kept else "")
                         + "Lower the learning rate, set clip_norm=1, or look at these rows."
                     )
-                if learner.after_step is not None:
-                    learner.after_step(step)
-                if average is not None:
-                    average.update_parameters(learner.module)
+                if span.stage.after_step is not None:
+                    span.stage.after_step(step)
                 step += 1
+                if moving.average is not None:
+                    moving.average.update_parameters(learner.module)
+                    if step == span.stop:
+                        learner.module.load_state_dict(moving.average.module.state_dict())
                 row: dict[str, float] = {"step": step, "epoch": epoch, "loss": loss, "learning_rate": rate}
                 if watch is not None and (step % watch_every == 0 or step == total):
                     row |= watch.measure(learner)
@@ -221,9 +242,6 @@ def train(
                 if time.monotonic() - saved > 60 * training.checkpoint_minutes:
                     save(step)
                     saved = time.monotonic()
-            epoch += 1
-        if average is not None:
-            learner.module.load_state_dict(average.module.state_dict())
         if start < total:
             save(total)
     learner.module.eval()
@@ -234,17 +252,6 @@ def train(
 def row_measures(row: Mapping[str, float]) -> dict[str, float]:
     """The entries of a metrics row that the watch wrote."""
     return {name: value for name, value in row.items() if name.startswith(("rank.", "spread."))}
-
-
-def restore(
-    found: Checkpoint, learner: Learner, optimizer: torch.optim.Optimizer, average: AveragedModel | None
-) -> int:
-    """Put a checkpoint back; return the step to go on with."""
-    load_module(learner.module, found.tensors["weights"], found.path)
-    load_optimizer(optimizer, found.tensors["optimizer"])
-    if average is not None:
-        load_module(average, found.tensors["average"], found.path)
-    return found.step
 
 
 @contextlib.contextmanager

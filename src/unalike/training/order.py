@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,6 +20,18 @@ def stream_seed(seed: int, stream: str, position: int = 0) -> int:
 def step_generator(seed: int, step: int) -> torch.Generator:
     """The generator from which all views of one step are drawn."""
     return torch.Generator().manual_seed(stream_seed(seed, "views", step))
+
+
+class Order(Protocol):
+    """Batches of row numbers: ``len`` is the number of batches in every epoch.
+
+    A resumed run asks for the epoch again and skips what it has seen: an order is a pure function of its seed, the
+    epoch's number, and buffers that do not change within an epoch.
+    """
+
+    def __len__(self) -> int: ...
+    def epoch(self, number: int) -> Iterator[np.ndarray]:
+        """The batches of one epoch: int64 row numbers."""
 
 
 class ShuffledOrder:

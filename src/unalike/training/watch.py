@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from unalike.training.embed import evaluating
 from unalike.training.learner import Learner
 
 
@@ -28,14 +29,12 @@ class CollapseWatch:
         """Effective rank and spread of each kind's vectors: ``{"rank.image": 41.2, "spread.image": 0.93}``."""
         from unalike import evaluation
 
-        training = learner.module.training
-        learner.module.eval()
         found = {}
-        for kind, inputs in self.probes.items():
-            vectors = learner.embed(kind, inputs)
-            found[f"rank.{kind}"] = float(evaluation.effective_rank(vectors))
-            found[f"spread.{kind}"] = float(vectors.std(dim=0, correction=0).mean() * vectors.shape[1] ** 0.5)
-        learner.module.train(training)
+        with evaluating(learner.module):
+            for kind, inputs in self.probes.items():
+                vectors = learner.embed(kind, inputs)
+                found[f"rank.{kind}"] = float(evaluation.effective_rank(vectors))
+                found[f"spread.{kind}"] = float(vectors.std(dim=0, correction=0).mean() * vectors.shape[1] ** 0.5)
         return found
 
     def warning(self, measures: Mapping[str, float]) -> str | None:
