@@ -119,6 +119,33 @@ def test_prototypes_give_cosines_whatever_training_did_to_lengths():
     torch.testing.assert_close(head.unit().norm(dim=1), torch.ones(5))
 
 
+def test_prototypes_move_to_what_is_assigned_to_them():
+    prototypes = Prototypes(3, 2, learned=False, seed=1)
+    assert not list(prototypes.parameters()) and "weight" in prototypes.state_dict()
+    before = prototypes.weight.clone()
+    prototypes.average(torch.tensor([[1.0, 0.0], [0.0, 1.0], [5.0, 5.0]]), torch.tensor([0, 0, -1]), rate=1.0)
+    torch.testing.assert_close(prototypes.weight[0], torch.full((2,), 0.5).sqrt())
+    assert torch.equal(prototypes.weight[1:], before[1:])
+    prototypes.set(torch.tensor([[3.0, 4.0], [0.0, 2.0], [1.0, 0.0]]))
+    torch.testing.assert_close(prototypes.weight, torch.tensor([[0.6, 0.8], [0.0, 1.0], [1.0, 0.0]]))
+    prototypes.average(torch.tensor([[0.0, 1.0]]), torch.tensor([2]), rate=0.25)
+    torch.testing.assert_close(prototypes.weight[2], unit(torch.tensor([0.75, 0.25])))
+    for rate in (0.0, 1.5):
+        with pytest.raises(ValueError, match="rate"):
+            prototypes.average(torch.ones(1, 2), torch.tensor([0]), rate=rate)
+    with pytest.raises(ValueError, match=r"\(2, 2\)"):
+        prototypes.set(torch.ones(2, 2))
+
+
+def test_learned_prototypes_get_gradient_and_can_be_normalized():
+    learned = Prototypes(3, 2, seed=0)
+    learned(torch.ones(1, 2)).sum().backward()
+    assert learned.weight.grad is not None
+    learned.weight.data.mul_(3)
+    learned.normalize()
+    torch.testing.assert_close(learned.weight.norm(dim=1), torch.ones(3))
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.5, 0.99, 1.0])
 def test_teacher_follows_the_formula(momentum):
     student = ConvNet(size=8, widths=(4, 8), depths=(0, 1))

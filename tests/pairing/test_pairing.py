@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from unalike.errors import DataError, SettingsError
 from unalike.pairing import (
+    Clusters,
     Dense,
     Edges,
     ExtraNegatives,
     Graph,
     PerSampleState,
-    Prototypes,
     Queue,
     SameIndex,
     SameLabel,
@@ -172,16 +172,19 @@ def test_per_sample_state():
             state.average(index, torch.ones(2), rate=rate)
 
 
-def test_prototypes_move_to_what_is_assigned_to_them():
-    prototypes = Prototypes(3, 2, learned=False, generator=torch.Generator().manual_seed(1))
-    before = prototypes.vectors.clone()
-    prototypes.average(torch.tensor([[1.0, 0.0], [0.0, 1.0], [5.0, 5.0]]), torch.tensor([0, 0, -1]), rate=1.0)
-    assert torch.allclose(prototypes.vectors[0], torch.full((2,), 0.5).sqrt())
-    assert torch.equal(prototypes.vectors[1:], before[1:])
-    learned = Prototypes(3, 2)
-    learned(torch.ones(1, 2)).sum().backward()
-    assert learned.vectors.grad is not None
-    with torch.no_grad():
-        learned.vectors.mul_(3)
-    learned.normalize()
-    assert torch.allclose(learned.vectors.norm(dim=1), torch.ones(3))
+def test_clusters_are_kept_and_refined():
+    clusters = Clusters(5)
+    assert clusters.codes.tolist() == [-1] * 5
+    clusters.refine(torch.tensor([2, 2, 5, 5, 5]))
+    assert clusters.codes.tolist() == [0, 0, 1, 1, 1]
+    clusters.refine(torch.tensor([0, 1, 0, 1, 1]))
+    together = clusters.codes[:, None] == clusters.codes[None]
+    assert together.long().sum() == 7 and together[3, 4] and sorted(set(clusters.codes.tolist())) == [0, 1, 2, 3]
+    assert clusters.get(torch.tensor([3, 4])).unique().numel() == 1
+    again = Clusters(5)
+    again.load_state_dict(clusters.state_dict())
+    assert torch.equal(again.codes, clusters.codes)
+    with pytest.raises(DataError, match="5 samples"):
+        clusters.set(torch.zeros(4, dtype=torch.int64))
+    with pytest.raises(SettingsError):
+        Clusters(0)

@@ -154,12 +154,18 @@ class LogitBias(nn.Module):
 
 
 class Prototypes(nn.Module):
-    """Learned unit vectors; the head gives each input's cosine to every one (SwAV, arXiv:2006.09882).
+    """Unit vectors that stand for clusters or classes; the head gives each input's cosine to every one.
+
+    Learned by gradient (SwAV, arXiv:2006.09882), or moved by `average` and `set` alone (PCL, arXiv:2005.04966).
 
     Args:
         count: number of prototypes.
         width: length of the vectors.
+        learned: whether gradient moves them.
         seed: of the initial prototypes; None draws from torch's current random state.
+
+    Raises:
+        ValueError: there are no prototypes, or they have no length.
 
     Example:
         >>> import torch
@@ -169,14 +175,53 @@ class Prototypes(nn.Module):
         (torch.Size([8, 30]), True)
     """
 
-    def __init__(self, count: int, width: int, *, seed: int | None = None) -> None:
+    weight: Tensor
+
+    def __init__(self, count: int, width: int, *, learned: bool = True, seed: int | None = None) -> None:
         super().__init__()
+        if count < 1 or width < 1:
+            raise ValueError(f"{count} prototypes of length {width}; both must be at least 1")
         with seeded(seed):
-            self.weight = nn.Parameter(nn.functional.normalize(torch.randn(count, width), dim=1))
+            first = unit(torch.randn(count, width))
+        if learned:
+            self.weight = nn.Parameter(first)
+        else:
+            self.register_buffer("weight", first)
 
     def unit(self) -> Tensor:
         """The prototypes ``(count, width)``, of length one."""
-        return nn.functional.normalize(self.weight, dim=1)
+        return unit(self.weight)
 
     def forward(self, vectors: Tensor) -> Tensor:
-        return nn.functional.normalize(vectors, dim=-1) @ self.unit().T
+        """Cosines ``(B, count)`` of vectors ``(B, width)``."""
+        return unit(vectors) @ self.unit().T
+
+    @torch.no_grad()
+    def normalize(self) -> None:
+        """Bring the stored prototypes back to unit length, after an optimiser's step."""
+        self.weight.copy_(self.unit())
+
+    @torch.no_grad()
+    def set(self, vectors: Tensor) -> None:
+        """Replace all prototypes by ``(count, width)`` vectors, such as the centres of clusters."""
+        if vectors.shape != self.weight.shape:
+            raise ValueError(f"{tuple(vectors.shape)} for prototypes of shape {tuple(self.weight.shape)}")
+        self.weight.copy_(unit(vectors.detach()))
+
+    @torch.no_grad()
+    def average(self, vectors: Tensor, codes: Tensor, *, rate: float) -> None:
+        """Move each prototype towards the mean of the vectors assigned to it; those without any stay.
+
+        Args:
+            vectors: ``(B, width)``.
+            codes: the prototype of each vector, int64 ``(B,)``, -1 for none.
+            rate: share of the mean, above 0 and at most 1.
+        """
+        if not 0 < rate <= 1:
+            raise ValueError(f"the rate of a moving average is above 0 and at most 1; given: {rate}")
+        known = codes >= 0
+        vectors, codes = vectors.detach()[known].to(self.weight), codes[known]
+        sums = torch.zeros_like(self.weight).index_add_(0, codes, vectors)
+        counts = torch.bincount(codes, minlength=sums.shape[0]).to(sums)[:, None]
+        moved = unit(torch.lerp(self.unit(), sums / counts.clamp(min=1), rate))
+        self.weight.copy_(torch.where(counts > 0, moved, self.weight))

@@ -12,6 +12,6 @@ from .sparse import SameIndex as SameIndex
 from .sparse import SameLabel as SameLabel
 from .sparse import SharedText as SharedText
 from .sparse import Without as Without
+from .state import Clusters as Clusters
 from .state import PerSampleState as PerSampleState
-from .state import Prototypes as Prototypes
 from .state import Queue as Queue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unalike.errors import DataError, SettingsError
@@ -121,59 +120,46 @@ class PerSampleState(nn.Module):
         return moved
 
 
-class Prototypes(nn.Module):
-    """Vectors of unit length that stand for clusters or classes.
+class Clusters(nn.Module):
+    """The cluster of each sample of the training set, kept where a checkpoint carries it.
 
     Args:
-        count: number of prototypes.
-        width: length of a vector.
-        learned: whether gradient moves them; otherwise they move by `average`.
-        generator: for the first directions.
+        samples: size of the training set.
 
     Example:
         >>> import torch
-        >>> from unalike.pairing import Prototypes
-        >>> prototypes = Prototypes(3, 2, generator=torch.Generator().manual_seed(0))
-        >>> prototypes(torch.tensor([[1.0, 0.0]])).shape
-        torch.Size([1, 3])
+        >>> from unalike.pairing import Clusters
+        >>> clusters = Clusters(4)
+        >>> clusters.set(torch.tensor([0, 0, 1, 1]))
+        >>> clusters.refine(torch.tensor([0, 1, 0, 0]))
+        >>> clusters.codes
+        tensor([0, 1, 2, 2])
     """
 
-    vectors: Tensor
+    codes: Tensor
 
-    def __init__(
-        self, count: int, width: int, *, learned: bool = True, generator: torch.Generator | None = None
-    ) -> None:
+    def __init__(self, samples: int) -> None:
         super().__init__()
-        if count < 1 or width < 1:
-            raise SettingsError(f"{count} prototypes of length {width}; both must be at least 1")
-        generator = torch.Generator().manual_seed(0) if generator is None else generator
-        first = F.normalize(torch.randn(count, width, generator=generator), dim=1)
-        if learned:
-            self.vectors = nn.Parameter(first)
-        else:
-            self.register_buffer("vectors", first)
+        if samples < 1:
+            raise SettingsError(f"clusters of {samples} samples; at least 1 is needed")
+        self.register_buffer("codes", torch.full((samples,), -1, dtype=torch.int64))
 
-    def forward(self, vectors: Tensor) -> Tensor:
-        """Cosine scores ``(B, count)`` of ``(B, width)`` vectors of unit length."""
-        return vectors @ F.normalize(self.vectors, dim=1).T
+    def get(self, index: Tensor) -> Tensor:
+        """Int64 ``(B,)``: clusters of the samples ``index``, -1 where there is none; a copy."""
+        return self.codes[index]
 
     @torch.no_grad()
-    def normalize(self) -> None:
-        """Bring the prototypes back to unit length, after an optimiser's step."""
-        self.vectors.copy_(F.normalize(self.vectors, dim=1))
+    def set(self, codes: Tensor) -> None:
+        """Replace the clusters of all samples, int64 ``(N,)``."""
+        if codes.shape != self.codes.shape:
+            raise DataError(f"codes of shape {tuple(codes.shape)} for {len(self.codes)} samples")
+        self.codes.copy_(codes)
 
     @torch.no_grad()
-    def average(self, vectors: Tensor, codes: Tensor, *, rate: float) -> None:
-        """Move each prototype towards the mean of the vectors assigned to it; those without any stay.
+    def refine(self, codes: Tensor) -> None:
+        """Intersect the clusters with those of another partition; the parts are numbered from 0.
 
-        Args:
-            vectors: ``(B, width)``; codes: int64 ``(B,)``, -1 for none; rate: in (0, 1].
+        Two samples are together afterwards if they were together before and are together in ``codes``.
         """
-        if not 0 < rate <= 1:
-            raise SettingsError(f"rate={rate} of a moving average; it must be above 0 and at most 1")
-        known = codes >= 0
-        vectors, codes = vectors.detach()[known].to(self.vectors), codes[known]
-        sums = torch.zeros_like(self.vectors).index_add_(0, codes, vectors)
-        counts = torch.bincount(codes, minlength=sums.shape[0]).to(sums)[:, None]
-        moved = F.normalize(torch.lerp(self.vectors, sums / counts.clamp(min=1), rate), dim=1)
-        self.vectors.copy_(torch.where(counts > 0, moved, self.vectors))
+        pairs = torch.stack([self.codes, codes.to(self.codes)], dim=1)
+        self.set(torch.unique(pairs, dim=0, return_inverse=True)[1])

@@ -25,6 +25,9 @@ from .order import Order as Order
 from .order import ShuffledOrder as ShuffledOrder
 from .order import step_generator as step_generator
 from .order import stream_seed as stream_seed
+from .samplers import ClassBalanced as ClassBalanced
+from .samplers import DistinctClusters as DistinctClusters
+from .samplers import SameCluster as SameCluster
 from .settings import Training as Training
 from .stages import MakeOrder as MakeOrder
 from .stages import Stage as Stage
