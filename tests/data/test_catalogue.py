@@ -37,15 +37,16 @@ def test_names_are_distinct() -> None:
 @names
 def test_each_record_has_a_module_that_can_do_its_part(record: SetRecord) -> None:
     module = importlib.import_module(f"unalike.data.sets.{record.module}")
-    assert hasattr(module, "convert") == (record.origin == "fetched")
+    assert hasattr(module, "convert") == record.cached
     assert hasattr(module, "open_set") != record.weights
     assert bool(record.kinds) != record.weights
 
 
 @names
 def test_archives_are_pinned(record: SetRecord) -> None:
-    assert record.origin == "installed" or bool(record.archives) != bool(record.index)
-    assert bool(record.size) == (record.origin == "fetched" and not record.index)
+    if record.origin in ("embedded", "fetched"):
+        assert bool(record.archives) != bool(record.index)
+    assert bool(record.size) == (bool(record.clients) and not record.index)
     for archive in record.archives:
         assert archive.version and archive.size > 10_000
         assert len(archive.sha256) == 64 and int(archive.sha256, 16) > 0
@@ -58,7 +59,7 @@ def test_each_card_says_everything(record: SetRecord) -> None:
         assert text.strip()
     assert found.source and found.problems and found.counts
     assert {role.split(":")[0] for role in found.roles} == set(record.kinds)
-    if record.origin == "fetched":
+    if record.cached:
         assert not found.sha256
     else:
         assert all((EMBEDDED / file).is_file() for file in found.sha256)

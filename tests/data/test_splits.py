@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from unalike.data import make_splits
+from unalike.data import frequency_thirds, long_tail, make_splits
 from unalike.errors import DataError
 
 THREE = {"train": 0.8, "validation": 0.1, "test": 0.1}
@@ -80,3 +80,56 @@ def test_what_cannot_be_split() -> None:
             make_splits(3, fractions=fractions)
     with pytest.raises(DataError, match="expected one a row"):
         make_splits(3, fractions={"train": 1.0}, groups=[1, 2])
+
+
+@given(st.lists(st.integers(-1, 4), min_size=40, max_size=200), st.floats(1, 8), st.integers(0, 3))
+def test_a_long_tail_falls_exponentially(labels: list[int], ratio: float, seed: int) -> None:
+    codes = np.array(labels)
+    counts = np.bincount(codes[codes >= 0], minlength=5)
+    head, classes = counts[counts > 0].min(), (counts > 0).sum()
+    assume(classes >= 2 and ratio <= head)
+    rows = long_tail(codes, ratio=ratio, seed=seed)
+    assert (np.diff(rows) > 0).all() and (codes[rows] >= 0).all()
+    sizes = sorted(np.bincount(codes[rows], minlength=5)[counts > 0], reverse=True)
+    assert sizes == [round(head * (1 / ratio) ** (i / (classes - 1))) for i in range(classes)]
+    assert rows.tolist() == long_tail(codes, ratio=ratio, seed=seed).tolist()
+
+
+def test_the_seed_chooses_classes_and_rows_of_a_long_tail() -> None:
+    labels = np.repeat(np.arange(6), 50)
+    orders = {tuple(np.bincount(labels[long_tail(labels, ratio=50, seed=seed)])) for seed in range(8)}
+    assert len(orders) > 4 and all(sorted(order) == sorted(next(iter(orders))) for order in orders)
+    # The same on every machine and with every NumPy.
+    assert np.bincount(labels[long_tail(labels, ratio=50)]).tolist() == [50, 2, 23, 1, 5, 10]
+    heads = {tuple(long_tail(np.repeat([0, 1], [60, 50]), ratio=1, seed=seed)) for seed in range(4)}
+    assert len(heads) == 4, "a class that is cut to the size of another is cut at random"
+
+
+@pytest.mark.parametrize(
+    ("labels", "ratio", "message"),
+    [
+        ([0, 0, -1], 1.0, "of 1 classes; expected .* at least two"),
+        ([0, 0, 1, 1], 3.0, "a ratio of 3.0; expected one from 1 to 2"),
+        ([0, 0, 1, 1], 0.5, "a ratio of 0.5"),
+    ],
+)
+def test_a_long_tail_that_cannot_be(labels: list[int], ratio: float, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        long_tail(labels, ratio=ratio)
+
+
+@given(st.lists(st.integers(-1, 9), min_size=20, max_size=80))
+def test_thirds_by_frequency(labels: list[int]) -> None:
+    codes = np.array(labels)
+    counts = {code: labels.count(code) for code in set(labels) - {-1}}
+    assume(len(counts) >= 3)
+    thirds = frequency_thirds(codes)
+    assert list(thirds) == ["head", "medium", "tail"]
+    assert [code for third in thirds.values() for code in third] == sorted(counts, key=lambda c: (-counts[c], c))
+    sizes = [len(third) for third in thirds.values()]
+    assert sizes == sorted(sizes, reverse=True) and sizes[0] - sizes[2] <= 1
+
+
+def test_two_classes_have_no_thirds() -> None:
+    with pytest.raises(DataError, match="2 classes cannot be parted"):
+        frequency_thirds([0, 1, 1, -1])

