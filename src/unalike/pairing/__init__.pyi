@@ -1,6 +1,10 @@
 from .dense import Dense as Dense
 from .dense import Soft as Soft
 from .edges import Edges as Edges
+from .kmeans import Clustering as Clustering
+from .kmeans import balanced_k_means as balanced_k_means
+from .kmeans import clamped_k_means as clamped_k_means
+from .kmeans import k_means as k_means
 from .mined import TopHardest as TopHardest
 from .plan import Pairing as Pairing
 from .plan import Plan as Plan
