@@ -15,6 +15,7 @@ from rich.table import Table
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from unalike.errors import DataError, SettingsError, UnalikeError
+from unalike.records import Kind
 from unalike.training.settings import Training
 
 if TYPE_CHECKING:
@@ -131,6 +132,30 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Generate:
+    """Go on with a text by a language model on this machine, choosing its tokens by contrast."""
+
+    model: Positional[Annotated[str, arg(metavar="MODEL")]]
+    """A folder that transformers reads, or the name of weights (unalike data get smollm2)."""
+    prompts: Positional[Annotated[tuple[str, ...], arg(metavar="[PROMPT ...]")]] = ()
+    """Texts to go on with."""
+    prompt_file: Annotated[Path | None, arg(metavar="FILE")] = None
+    """More of them, one on each line."""
+    decoder: Annotated[str | None, arg(metavar="SLUG")] = None
+    """How tokens are chosen (unalike systems --modality language-models); greedily if it is left out."""
+    context: Annotated[Path | None, arg(metavar="FILE")] = None
+    """A text that is read before every prompt; adacad and cad contrast the prompt with it and without."""
+    max_new_tokens: int = 64
+    """Tokens to add at most."""
+    batch_size: int = 8
+    """Prompts at a time."""
+    json: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Write the texts and their tokens as JSON too."""
+    device: str = "cpu"
+    """Where the model computes."""
+
+
+@dataclass(frozen=True)
 class Systems:
     """List the systems, or show the card of one."""
 
@@ -138,6 +163,54 @@ class Systems:
     """Show this system's card."""
     modality: Annotated[str | None, arg(metavar="NAME")] = None
     """Only systems of this modality."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Measure whether a paper's claim holds here: paired seeds against its baseline, on real data."""
+
+    slug: Positional[Annotated[str | None, arg(metavar="SLUG")]] = None
+    """A system (unalike systems); left out with --all."""
+    all: bool = False
+    """Every system whose claim can be measured, one after the other; those with a current row are left out."""
+    modality: Annotated[str | None, arg(metavar="NAME")] = None
+    """With --all: only systems of this modality."""
+    seeds: Annotated[int | None, arg(metavar="N")] = None
+    """Pairs of trials; the claim's own number if it is left out."""
+    jobs: int = 2
+    """Trials at once, each in a process of one thread; results do not depend on it."""
+    again: bool = False
+    """Forget the trials of an earlier check that was stopped or has finished."""
+    results: Annotated[Path, arg(metavar="DIR")] = Path("results")
+    """Where the rows are kept."""
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Compare two systems on your own data: same encoder, same budget, paired seeds, intervals."""
+
+    first: Positional[Annotated[str, arg(metavar="SYSTEM")]]
+    """A system."""
+    second: Positional[Annotated[str, arg(metavar="SYSTEM")]]
+    """Another; differences are the first less this one."""
+    data: Annotated[str, arg(metavar="DATA")]
+    """What unalike fit takes."""
+    label: Annotated[str | None, arg(metavar="COLUMN")] = None
+    """Column with the class of each row."""
+    size: Annotated[int | None, arg(metavar="PIXELS")] = None
+    """Side of the pictures; as unalike fit would choose if it is left out."""
+    seeds: Annotated[int, arg(metavar="N")] = 5
+    """Pairs of trials."""
+    epochs: Annotated[int | None, arg(metavar="N")] = None
+    """Passes over the data, for both; 20 if it is left out."""
+    steps: Annotated[int | None, arg(metavar="N")] = None
+    """Optimiser steps for both, instead of epochs."""
+    batch_size: Annotated[int | None, arg(metavar="N")] = None
+    """Rows a step, for both."""
+    no_tuning: bool = False
+    """Take the usual learning rate instead of choosing it for each on held-out training rows."""
+    jobs: int = 2
+    """Trials at once, each in a process of one thread."""
 
 
 @dataclass(frozen=True)
@@ -154,9 +227,16 @@ COMMANDS: dict[str, type] = {
     "search": Search,
     "evaluate": Evaluate,
     "report": Report,
+    "generate": Generate,
+    "check": Check,
+    "compare": Compare,
     "systems": Systems,
     "data": Data,
 }
+
+
+NAMES_SYSTEM: dict[type, tuple[str, Kind]] = {Fit: ("--system", "learner"), Generate: ("--decoder", "decoder")}
+"""The commands that take a system's settings: the flag that names it, and its kind."""
 
 
 def take_roles(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
@@ -175,22 +255,25 @@ def take_roles(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     return rest, roles
 
 
-def fit_arguments(arguments: Sequence[str]) -> type:
-    """`Fit` with the settings of the system that the arguments name, so that they can be given and are shown."""
+def with_settings(command: type, arguments: Sequence[str]) -> type:
+    """The command with the settings of the system that the arguments name, so that they can be given and are shown."""
+    if command not in NAMES_SYSTEM:
+        return command
+    flag, kind = NAMES_SYSTEM[command]
     slug = None
     for position, word in enumerate(arguments):
-        if word == "--system" and position + 1 < len(arguments):
+        if word == flag and position + 1 < len(arguments):
             slug = arguments[position + 1]
-        elif word.startswith("--system="):
+        elif word.startswith(f"{flag}="):
             slug = word.partition("=")[2]
     if slug is None:
-        return Fit
+        return command
     from unalike import systems
 
-    settings = systems.find(slug).settings
+    settings = systems.find(slug, kind=kind).settings
     fields: list[Any] = [("settings", OmitArgPrefixes[settings], field(default_factory=settings))]  # type: ignore
-    named = dataclasses.make_dataclass("FitSystem", fields, bases=(Fit,), frozen=True)
-    named.__doc__ = Fit.__doc__
+    named = dataclasses.make_dataclass(f"{command.__name__}System", fields, bases=(command,), frozen=True)
+    named.__doc__ = command.__doc__
     return named
 
 
@@ -198,6 +281,50 @@ def own_settings(arguments: Fit) -> dict[str, Any] | None:
     """The system's own settings, where a system was named."""
     given: Any = vars(arguments).get("settings")
     return None if given is None else dataclasses.asdict(given)
+
+
+def generate(arguments: Generate, roles: Mapping[str, str]) -> None:
+    from unalike import systems
+    from unalike.decoding import generate, load_language_model
+    from unalike.files import write_json
+
+    prompts = list(arguments.prompts)
+    if arguments.prompt_file is not None:
+        prompts += [line for line in read_text(arguments.prompt_file).splitlines() if line.strip()]
+    if not prompts:
+        raise SettingsError("unalike generate needs a prompt: as words, or a file with --prompt-file, one on each line")
+    decoder = None
+    if arguments.decoder is not None:
+        system = systems.find(arguments.decoder, kind="decoder")
+        decoder = system.build(vars(arguments)["settings"])
+    contexts = None if arguments.context is None else read_text(arguments.context).strip()
+    model, tokenizer = load_language_model(arguments.model, device=arguments.device)
+    found = generate(
+        model,
+        tokenizer,
+        prompts,
+        decoder=decoder,
+        contexts=contexts,
+        max_new_tokens=arguments.max_new_tokens,
+        batch_size=arguments.batch_size,
+    )
+    for number, each in enumerate(found):
+        out.print(("\n" if number else "") + each.prompt, style="bold", end="", markup=False, soft_wrap=True)
+        out.print(each.text, markup=False, soft_wrap=True)
+    if arguments.json is not None:
+        write_json(arguments.json, [dataclasses.asdict(each) for each in found])
+
+
+def read_text(path: Path) -> str:
+    """A text file of the user's.
+
+    Raises:
+        DataError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as UTF-8 text: {error}") from error
 
 
 def fit(arguments: Fit, roles: Mapping[str, str]) -> None:
@@ -329,6 +456,88 @@ def report(arguments: Report, roles: Mapping[str, str]) -> None:
     out.print(str(Run.load(arguments.run, replaced=("report.html",)).report()))
 
 
+def check(arguments: Check, roles: Mapping[str, str]) -> None:
+    from unalike import systems
+
+    if (arguments.slug is None) != arguments.all:
+        raise SettingsError("give one system, or --all: unalike check dcl, unalike check --all --modality image")
+    if arguments.slug is not None:
+        wanted = [systems.find(arguments.slug)]
+    else:
+        from unalike.checking import current
+
+        testable = [each for each in systems.all_systems(arguments.modality) if each.claim.measures]
+        wanted = [each for each in testable if arguments.again or not current(each, arguments.results)]
+        out.print(f"{len(wanted)} of {len(testable)} claims to measure")
+    for system in wanted:
+        out.print(f"\n{system.slug}: {system.claim.sentence}", markup=False)
+        show_row(measured(system.slug, arguments))
+
+
+def measured(slug: str, arguments: Check) -> Any:
+    from unalike import checking
+    from unalike.progress import Trials
+
+    with Trials(out) as trials:
+        return checking.check(
+            slug,
+            seeds=arguments.seeds,
+            jobs=arguments.jobs,
+            results=arguments.results,
+            again=arguments.again,
+            tell=trials.tell,
+        )
+
+
+def compare(arguments: Compare, roles: Mapping[str, str]) -> None:
+    from unalike import checking
+    from unalike.progress import Trials
+
+    options = {
+        name: value for name in ("epochs", "steps", "batch_size") if (value := getattr(arguments, name)) is not None
+    }
+    if options and "steps" not in options:
+        options.setdefault("epochs", 20)
+    with Trials(out) as trials:
+        row = checking.compare(
+            arguments.first,
+            arguments.second,
+            arguments.data,
+            roles=roles or None,
+            label=arguments.label,
+            size=arguments.size,
+            seeds=arguments.seeds,
+            jobs=arguments.jobs,
+            tune=not arguments.no_tuning,
+            options=options,
+            tell=trials.tell,
+        )
+    show_row(row, {"holds": f"{arguments.first} better", "fails": f"{arguments.second} better"})
+
+
+def show_row(row: Any, words: Mapping[str, str] = {}) -> None:
+    """A row as a table: both arms, the difference with its interval, the verdict, the floors."""
+    from unalike.claims.board import effect
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("measured", "arms", "effect [95% interval]", "verdict", "floors"):
+        table.add_column(name)
+    for result in row.results:
+        means = "\n".join(f"{name} {sum(values) / len(values):.3g}" for name, values in result.values.items())
+        floors = "\n".join(f"{name} {value:.3f}" for name, value in result.floors.items())
+        name = f"{result.name}\n(mechanism)" if result.mechanism else result.name
+        table.add_row(
+            *(_escaped(each) for each in (name, means, effect(result))),
+            words.get(result.verdict, result.verdict),
+            floors,
+        )
+    out.print(table)
+    out.print(
+        f"{len(row.seeds)} pairs, {row.seconds['all']:.0f} s, largest process {row.memory:.0f} MiB, "
+        f"each trial opened the test split {' or '.join(map(str, row.reads))} time"
+    )
+
+
 def show_systems(arguments: Systems, roles: Mapping[str, str]) -> None:
     from unalike import systems
 
@@ -340,7 +549,7 @@ def show_systems(arguments: Systems, roles: Mapping[str, str]) -> None:
         table.add_column(name)
     for system in systems.all_systems(arguments.modality):
         paper = system.paper
-        needs = ", ".join((*paper.roles, "label") if paper.labels else paper.roles)
+        needs = ", ".join((*paper.roles, "label") if paper.labels else paper.roles) or f"({paper.kind})"
         table.add_row(system.slug, paper.modality, needs, f"{paper.title} ({paper.year})")
     out.print(table)
 
@@ -356,13 +565,18 @@ def show_card(system: Any) -> None:
     venue = f", {paper.venue}" if paper.venue else ""
     arxiv = f", arXiv {paper.arxiv}" if paper.arxiv else ""
     out.print(escape(f"\nPaper: {paper.authors}. {paper.title}. {paper.year}{venue}{arxiv}."))
-    out.print(escape(f"Learns from: {', '.join(paper.roles)}{' and labels' if paper.labels else ''}"))
+    if paper.roles:
+        out.print(escape(f"Learns from: {', '.join(paper.roles)}{' and labels' if paper.labels else ''}"))
+    else:
+        out.print(f"Kind: {paper.kind}")
     out.print(escape(f"Claim: {system.claim.sentence}"))
     if system.claim.baseline:
         out.print(f"Baseline: {system.claim.baseline}")
     out.print("\nSettings:")
     for line in inspect.getsource(system.settings).splitlines()[2:]:
         out.print(escape(line))
+    if system.recipe is None:
+        return
     out.print("\nRecipe:")
     for each in dataclasses.fields(system.recipe):
         out.print(f"    {each.name} = {getattr(system.recipe, each.name)}")
@@ -410,6 +624,9 @@ ACTIONS: dict[type, Any] = {
     Search: search,
     Evaluate: evaluate,
     Report: report,
+    Generate: generate,
+    Check: check,
+    Compare: compare,
     Systems: show_systems,
     Data: show_data,
 }
@@ -453,9 +670,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise SettingsError(f"there is no command {words[0]!r}; there are: {', '.join(COMMANDS)}")
         rest, roles = take_roles(words[1:])
         kind = COMMANDS[words[0]]
-        parsed: Any = tyro.cli(
-            fit_arguments(rest) if kind is Fit else kind, prog=f"unalike {words[0]}", args=rest, config=()
-        )
+        parsed: Any = tyro.cli(with_settings(kind, rest), prog=f"unalike {words[0]}", args=rest, config=())
         ACTIONS[kind](parsed, roles)
     except UnalikeError as error:
         err.print(f"[red]error:[/red] {_escaped(error)}")
@@ -464,7 +679,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(141) from None
 
 
-def _escaped(error: Exception) -> str:
+def _escaped(error: object) -> str:
     from rich.markup import escape
 
     return escape(str(error))

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, check_random_state, valida
 from unalike import encoders, systems, training
 from unalike.data import ArrayColumn
 from unalike.errors import SettingsError
-from unalike.spec import read_dataclass
+from unalike.settings import read_dataclass
 from unalike.training.settings import Training
 
 
@@ -67,7 +67,8 @@ class ContrastiveTransformer(TransformerMixin, BaseEstimator):
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn from rows ``(N, F)`` of finite numbers; at least two. ``y`` is ignored."""
         rows = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
-        found = systems.find(self.system)
+        found = systems.find(self.system, kind="learner")
+        assert found.recipe is not None, "every learner has a recipe"
         if found.paper.roles != ("array",):
             raise SettingsError(f"{self.system} learns from {', '.join(found.paper.roles)}, not from arrays")
         resolved = read_dataclass(found.settings, self.settings or {}, f"settings of {self.system}")

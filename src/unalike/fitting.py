@@ -18,7 +18,7 @@ from unalike.data import Collection, open_collection, skip_unreadable
 from unalike.errors import DataError, RunError, SettingsError
 from unalike.files import cache_folder, read_json, write_bytes, write_json
 from unalike.items import Items
-from unalike.preparing import Rows, inputs_of, plan
+from unalike.preparing import plan
 from unalike.run import FORMAT, Run, choose_text_role, embed_prepared, sealed
 from unalike.scoring import score
 from unalike.spec import Source, Spec
@@ -284,7 +284,7 @@ def prepare(collection: Collection, spec: Spec) -> Ready:
     if failures:
         kept = np.setdiff1d(np.arange(len(collection)), sorted(failures))
         collection = skip_unreadable(collection, failures, tolerance=spec.source.tolerance)
-        packed = {role: Rows(prepared, kept) for role, prepared in packed.items()}
+        packed = {role: training.Rows(prepared, kept) for role, prepared in packed.items()}
     return Ready(collection, towers, packed)
 
 
@@ -345,7 +345,7 @@ def execute(
     rows = ready.collection.splits["train"]
     outcome = training.train(
         learner,
-        inputs_of(ready.collection, ready.packed, spec.roles, rows),
+        training.inputs_of(ready.collection, ready.packed, spec.roles, rows),
         spec.training,
         folder=folder,
         resume=resume,

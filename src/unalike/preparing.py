@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, get_args
 
 import numpy as np
-import pyarrow as pa
 
 from unalike import systems
-from unalike.data import Collection, Column, TextColumn, make_splits
-from unalike.encoders import Prepared, default_encoder
+from unalike.data import Collection, Column, make_splits
+from unalike.encoders import default_encoder
 from unalike.errors import DataError, SettingsError
-from unalike.spec import Source, Spec, Views, read_dataclass
-from unalike.training.batch import Inputs
+from unalike.settings import read_dataclass
+from unalike.spec import Source, Spec, Views
 from unalike.training.settings import Training
 
 LEAST_ROWS = 4
 """Fewer rows than this leave no contrast to learn from and none to test on."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Some rows of a prepared column, seen as a prepared column."""
-
-    whole: Prepared
-    rows: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def take(self, indices: Any) -> Any:
-        return self.whole.take(self.rows[np.asarray(indices)])
 
 
 def default_system(collection: Collection, unseen: tuple[str, ...] = ()) -> str:
@@ -70,7 +55,8 @@ def plan(
     """
     for role in unseen:
         collection[role]
-    found = systems.find(system or default_system(collection, unseen))
+    found = systems.find(system or default_system(collection, unseen), kind="learner")
+    assert found.recipe is not None, "every learner has a recipe"
     kinds = list(dict.fromkeys(role.split(":")[0] for role in found.paper.roles))
     roles = {
         kind: tuple(role for role in collection.roles(kind) if role not in unseen and collection[role].present.any())
@@ -200,32 +186,3 @@ def with_splits(collection: Collection, holdout: float, seed: int) -> Collection
         len(rows), fractions={"train": 1 - holdout, "test": holdout}, groups=collection.groups, labels=codes, seed=seed
     )
     return collection.replace(splits=splits)
-
-
-def text_codes(collection: Collection, roles: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """For each text role int64 ``(N,)``: equal where the texts are equal, across all the roles."""
-    columns = [collection[role] for role in roles]
-    chunks: list[pa.Array] = []
-    for column in columns:
-        assert isinstance(column, TextColumn)
-        array = column.array
-        chunks.extend(array.chunks if isinstance(array, pa.ChunkedArray) else [array])
-    if not chunks:
-        return {}
-    indices = pa.chunked_array(chunks).combine_chunks().dictionary_encode().indices
-    codes = np.asarray(indices.fill_null(-1).to_numpy(zero_copy_only=False), np.int64)
-    return dict(zip(roles, codes.reshape(len(roles), -1), strict=True))
-
-
-def inputs_of(
-    collection: Collection, prepared: Mapping[str, Prepared], roles: Mapping[str, tuple[str, ...]], rows: np.ndarray
-) -> Inputs:
-    """The training rows of the trained roles, ready to be cut into batches."""
-    used = [role for kind in roles for role in roles[kind]]
-    present = {role: collection[role].present[rows] for role in used}
-    return Inputs(
-        prepared={role: Rows(prepared[role], rows) for role in used},
-        present={role: has for role, has in present.items() if not has.all()},
-        codes={role: codes[rows] for role, codes in text_codes(collection, roles.get("text", ())).items()},
-        labels=None if collection.label is None else collection.label.codes[rows],
-    )

@@ -74,6 +74,42 @@ class Progress:
         return Listener(on_step=on_step, on_note=lambda text: self.say(f"note: {text}"))
 
 
+class Trials:
+    """Progress of a check: a bar with the time left on a terminal, elsewhere a line every half minute."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.last = time.monotonic()
+        self.bar = rich.progress.Progress(
+            rich.progress.TextColumn("{task.description}"),
+            rich.progress.BarColumn(),
+            rich.progress.MofNCompleteColumn(),
+            rich.progress.TimeElapsedColumn(),
+            rich.progress.TextColumn("left"),
+            rich.progress.TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self.task: Any = None
+
+    def __enter__(self) -> Trials:
+        self.bar.start()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.bar.stop()
+
+    def tell(self, done: int, total: int, job: Any, outcome: Any) -> None:
+        """Hears of each finished trial."""
+        what = {"start": "pretraining", "tune": "choosing settings", "score": "scoring"}[job.stage]
+        if self.task is None:
+            self.task = self.bar.add_task(what, total=total)
+        self.bar.update(self.task, completed=done, description=what)
+        if self.bar.disable and (time.monotonic() - self.last > 30 or done == total):
+            self.last = time.monotonic()
+            self.console.print(f"{what}: {done} of {total} trials")
+
+
 def _writer(folder: Path) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 Kind = Literal["learner", "adapter", "decoder", "audit", "study"]
-Modality = Literal["image", "text", "image-text", "audio", "video", "series", "table", "graph", "clicks", "points"]
+Modality = Literal[
+    "image", "text", "image-text", "audio", "video", "series", "table", "graph", "clicks", "points", "language-models"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +49,125 @@ class Recipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bed:
+    """The data that a claim is measured on.
+
+    Args:
+        set: name of a data set, or a path that ``unalike fit`` takes.
+        size: side of the pictures in pixels.
+        label: the role whose classes metrics read unless they name another.
+        roles: by kind the roles that are learned from; every role of the kind where it is left out.
+        rows: at most this many training rows, the same ones for every arm; all of them where it is None.
+        columns: for tables, role to column name.
+        label_column: for tables, the column with the class.
+    """
+
+    set: str
+    size: int = 24
+    label: str = "label"
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rows: int | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    label_column: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One of the ways of learning that a claim compares.
+
+    Args:
+        system: slug of a system; the claim's own where it is left out.
+        build: makes the learner in place of the system's own ``build``: a control that is no published system.
+        settings: the system's settings, where they are not its defaults.
+        training: training settings, where they are not the claim's.
+        tune: the grid, where it is not the claim's; it must have as many points.
+        like: takes what was tuned for that arm instead of being tuned itself.
+        bed: the data, where they are not the claim's.
+    """
+
+    system: str | None = None
+    build: Callable[[Any, Any], Any] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    tune: Mapping[str, Sequence[Any]] | None = None
+    like: str | None = None
+    bed: Bed | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One quantity on which a claim is judged: the difference of two arms, or of one arm and a number.
+
+    Args:
+        name: what the board calls it.
+        metric: a name (`unalike.claims.METRICS`), or a function of a `unalike.claims.Trial`, to a number.
+        arm: the arm of the system that is claimed to be better.
+        against: the arm that it is compared with, or the number.
+        better: the side of zero on which the paper claims the difference to lie.
+        margin: the difference that must be exceeded; below zero for a claim of being no worse than that.
+        combine: where one metric of two arms does not say it: a function of ``{arm: value of the metric}`` for one
+            seed to the number that is compared with ``against`` (a slope, an interaction).
+        mechanism: whether this is the quantity through which the paper says that the method works.
+    """
+
+    name: str
+    metric: str | Callable[[Any], float]
+    arm: str = "system"
+    against: str | float = "baseline"
+    better: Literal["higher", "lower"] = "higher"
+    margin: float = 0.0
+    combine: Callable[[Mapping[str, float]], float] | None = None
+    mechanism: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """Pretrained encoders that every arm starts from, trained once for each seed and cached.
+
+    ``training`` says for how long; the data are the claim's own, without their labels unless the system needs them.
+    """
+
+    system: str = "simclr"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Claim:
-    """The essential claim of a system's paper, in one sentence, and the baseline that it argues against."""
+    """The essential claim of a system's paper, and how it is measured here.
+
+    Args:
+        sentence: the claim.
+        baseline: slug of the system that the paper argues against.
+        bed: the data; a claim without has not been put to the test.
+        measures: what is measured; the first is the one that the board shows.
+        arms: beside ``system`` (the system with its defaults) and ``baseline`` (that slug) any further ones; an entry
+            of these names replaces them.
+        training: settings that all arms share (steps, batch size, learning rate, ...).
+        encoder: by kind the encoder and its settings, the same for all arms: ``{"image": {"name": "conv"}}``.
+        tune: names of training settings or of the systems' settings, each with the values to choose from. Every arm
+            chooses among all combinations on the validation split.
+        choose: the metric by which it chooses; the first measure's unless given.
+        start: pretrained encoders, if the paper starts from such.
+        seeds: how many; each is a pair, both arms with the same initial weights, batches and views.
+    """
 
     sentence: str
     baseline: str | None = None
+    bed: Bed | None = None
+    measures: tuple[Measure, ...] = ()
+    arms: Mapping[str, Arm] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    encoder: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tune: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    choose: str | Callable[[Any], float] | None = None
+    start: Start | None = None
+    seeds: int = 5
+
+    @property
+    def all_arms(self) -> dict[str, Arm]:
+        """Every arm by name, with those that go without saying."""
+        arms = {"system": Arm()}
+        if self.baseline is not None:
+            arms["baseline"] = Arm(system=self.baseline)
+        return arms | dict(self.arms)

@@ -13,8 +13,8 @@ from PIL import Image
 from unalike import encoders, evaluation, training, views
 from unalike.data import ArrayColumn, Collection, LabelColumn, TextColumn
 from unalike.evaluation import Relevance, Score, Space
-from unalike.preparing import text_codes
 from unalike.spec import Spec
+from unalike.training import text_codes
 
 if TYPE_CHECKING:
     from unalike.run import Run

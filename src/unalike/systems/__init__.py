@@ -11,13 +11,10 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unalike.errors import SettingsError
-from unalike.records import Claim, Paper, Recipe
-
-if TYPE_CHECKING:
-    from unalike.training import Learner, Task
+from unalike.records import Claim, Kind, Paper, Recipe
 
 FILES = (
     "image.simclr",
@@ -27,24 +24,33 @@ FILES = (
     "image.barlow_twins",
     "image.supcon",
     "image.triplet",
+    "image.dcl",
     "text.simcse",
     "text.simcse_supervised",
     "image_text.clip",
     "image_text.siglip",
     "image_text.slip",
     "table.scarf",
+    "language_models.contrastive_search",
+    "language_models.adacad",
+    "language_models.nucleus",
+    "language_models.cad",
 )
 
 
 @dataclass(frozen=True)
 class System:
-    """A system's file, read: its record, settings, recipe, claim and how it is built."""
+    """A system's file, read: its record, settings, claim and how it is built, and for a learner its recipe.
+
+    ``build`` takes the settings, and what its kind needs besides: a learner a `unalike.training.Task`, for which it
+    gives a `unalike.training.Learner`; a decoder nothing, for which it gives a `unalike.decoding.Decoder`.
+    """
 
     paper: Paper
     settings: type
-    recipe: Recipe
+    recipe: Recipe | None
     claim: Claim
-    build: Callable[[Any, Task], Learner]
+    build: Callable[..., Any]
     module: ModuleType
 
     @property
@@ -59,11 +65,12 @@ class System:
 
 def _read(file: str) -> System:
     module = importlib.import_module(f"unalike.systems.{file}")
-    return System(module.PAPER, module.Settings, module.RECIPE, module.CLAIM, module.build, module)
+    recipe = module.RECIPE if module.PAPER.kind == "learner" else None
+    return System(module.PAPER, module.Settings, recipe, module.CLAIM, module.build, module)
 
 
-def all_systems(modality: str | None = None) -> list[System]:
-    """Every system, in the order of the list; of one modality if it is named.
+def all_systems(modality: str | None = None, kind: Kind | None = None) -> list[System]:
+    """Every system, in the order of the list; of one modality, or one kind, if it is named.
 
     Raises:
         SettingsError: there is no system of that modality.
@@ -71,8 +78,10 @@ def all_systems(modality: str | None = None) -> list[System]:
     Example:
         >>> [system.slug for system in all_systems("text")]
         ['simcse', 'simcse-supervised']
+        >>> [system.slug for system in all_systems(kind="decoder")][:2]
+        ['contrastive-search', 'adacad']
     """
-    systems = [_read(file) for file in FILES]
+    systems = [system for system in map(_read, FILES) if kind is None or system.paper.kind == kind]
     if modality is None:
         return systems
     chosen = [system for system in systems if system.paper.modality == modality]
@@ -82,11 +91,16 @@ def all_systems(modality: str | None = None) -> list[System]:
     return chosen
 
 
-def find(slug: str) -> System:
-    """The system of a slug.
+HOW = {"learner": "unalike fit DATA --system", "decoder": "unalike generate MODEL --decoder"}
+"""How the systems of a kind are used, up to their slug."""
+
+
+def find(slug: str, kind: Kind | None = None) -> System:
+    """The system of a slug, of one kind if it is named.
 
     Raises:
-        SettingsError: there is none; the message names the nearest.
+        SettingsError: there is none, and the message names the nearest; or it is of another kind, and the message
+            says how that is used.
 
     Example:
         >>> find("simclr").paper.year
@@ -97,4 +111,8 @@ def find(slug: str) -> System:
         near = difflib.get_close_matches(slug, systems, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise SettingsError(f"there is no system {slug!r}.{hint} All systems: {', '.join(systems)}")
-    return systems[slug]
+    found = systems[slug]
+    if kind is not None and found.paper.kind != kind:
+        usage = f": {HOW[found.paper.kind]} {slug}" if found.paper.kind in HOW else ""
+        raise SettingsError(f"{slug} is no {kind} but a system of the kind {found.paper.kind}{usage}")
+    return found

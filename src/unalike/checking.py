@@ -1,0 +1,366 @@
+"""Does a claim hold here? Finds the systems that a claim compares, opens its data, and has the trials run."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from unalike import claims, systems, training
+from unalike.claims import Ground, Job, Outcome, Row, Sealed, Trial
+from unalike.claims.code import PACKAGE, code_hash
+from unalike.claims.metrics import measured, named
+from unalike.claims.trial import floors, run_trial
+from unalike.data import Collection
+from unalike.errors import SettingsError
+from unalike.files import cache_folder
+from unalike.fitting import gather, versions
+from unalike.preparing import chosen_encoder, suggested_size, with_splits
+from unalike.records import Arm, Bed, Claim, Measure
+from unalike.training.settings import Training
+
+RESULTS = Path("results")
+
+
+def check(
+    slug: str,
+    *,
+    seeds: int | None = None,
+    jobs: int = 2,
+    results: Path | None = None,
+    again: bool = False,
+    tell: Callable[[int, int, Job, Outcome], None] = lambda done, total, job, outcome: None,
+) -> Row:
+    """Measure the claim of a system's paper and keep the row.
+
+    A check that was stopped goes on where it was; one whose code has not changed is not repeated unless asked.
+
+    Args:
+        slug: the system.
+        seeds: how many; the claim's own unless given.
+        jobs: worker processes.
+        results: folder of the rows; None keeps nothing.
+        again: forget the finished trials of an earlier check.
+        tell: hears of each finished trial.
+
+    Raises:
+        SettingsError: there is no such system, or its claim has not been put to the test here.
+        DataError: its data have not been fetched.
+
+    Example:
+        >>> from unalike.checking import check
+        >>> check("simclr")
+        Traceback (most recent call last):
+            ...
+        unalike.errors.SettingsError: the claim of simclr cannot be measured:
+          - it names no bed and no measures: it has not been put to the test here
+    """
+    found = systems.find(slug)
+    code = claim_code(found)
+    store = cache_folder() / "claims" / f"{slug}-{code}.jsonl"
+    if again:
+        store.unlink(missing_ok=True)
+    row = claims.check(
+        found.paper,
+        found.claim,
+        Work(slug),
+        code=code,
+        versions=versions(),
+        seeds=seeds,
+        jobs=jobs,
+        store=store,
+        tell=tell,
+    )
+    if results is not None:
+        row.save(results)
+    return row
+
+
+def compare(
+    first: str,
+    second: str,
+    data: str,
+    *,
+    roles: Mapping[str, str] | None = None,
+    label: str | None = None,
+    size: int | None = None,
+    seeds: int = 5,
+    jobs: int = 2,
+    tune: bool = True,
+    options: Mapping[str, Any] | None = None,
+    tell: Callable[[int, int, Job, Outcome], None] = lambda done, total, job, outcome: None,
+) -> Row:
+    """Compare two systems on one's own data: same encoder, same budget, paired seeds, intervals.
+
+    Where the data have labels, by kNN and a linear probe; and always by how often a changed look finds the row that
+    it was made from. Both choose their learning rate on held-out rows of the training split unless ``tune`` is false.
+
+    Args:
+        first, second: slugs; differences are first minus second.
+        data: what ``unalike fit`` takes.
+        roles, label: as for ``unalike fit``.
+        size: side of the pictures; as ``unalike fit`` would choose unless given.
+        seeds: how many pairs.
+        jobs: worker processes.
+        tune: whether learning rates are chosen.
+        options: training settings of both, such as ``{"steps": 200}``.
+        tell: hears of each finished trial.
+
+    Raises:
+        SettingsError: there is no such system, or the two learn from different things.
+        DataError: the data cannot be used.
+    """
+    one, other = systems.find(first), systems.find(second)
+    if {role.split(":")[0] for role in one.paper.roles} != {role.split(":")[0] for role in other.paper.roles}:
+        raise SettingsError(
+            f"{first} learns from {', '.join(one.paper.roles)} and {second} from {', '.join(other.paper.roles)}: "
+            "they cannot be compared on the same data"
+        )
+    collection = opened(Bed(set=data, columns=dict(roles or {}), label_column=label))
+    kinds = list(dict.fromkeys(role.split(":")[0] for role in one.paper.roles))
+    side = size or suggested_size(collection, collection.roles("image"))
+    encoder = {
+        kind: {"name": chosen_encoder(collection, collection.roles(kind), side)}
+        for kind in kinds
+        if collection.roles(kind)
+    }
+    classes = [
+        Measure(name=name, metric=metric)
+        for name, metric in (("kNN accuracy", "knn"), ("linear probe", "linear_probe"))
+    ]
+    claim = Claim(
+        sentence=f"{first} against {second} on {data}",
+        baseline=second,
+        bed=Bed(set=data, size=side, columns=dict(roles or {}), label_column=label),
+        encoder=encoder,
+        training={"epochs": 20} if not options else dict(options),
+        tune={"learning_rate": (3e-4, 1e-3, 3e-3)} if tune else {},
+        measures=(
+            *(classes if collection.label is not None else []),
+            Measure(name="a changed look finds its original, R@1", metric=claims.found_again),
+        ),
+        seeds=seeds,
+    )
+    return claims.check(
+        one.paper, claim, Work(first, claim), code=claim_code(one), versions=versions(), jobs=jobs, tell=tell
+    )
+
+
+def claim_code(found: systems.System) -> str:
+    """Hash of the code that a system's result depends on: its own, its baselines', its data's and the trial's."""
+    files = {Path(found.module.__file__ or "")}
+    for arm in found.claim.all_arms.values():
+        if arm.system is not None:
+            files.add(Path(systems.find(arm.system).module.__file__ or ""))
+    if found.claim.start is not None:
+        files.add(Path(systems.find(found.claim.start.system).module.__file__ or ""))
+    beds = [found.claim.bed, *(arm.bed for arm in found.claim.all_arms.values())]
+    for bed in beds:
+        path = None if bed is None else set_file(bed.set)
+        if path is not None:
+            files.add(path)
+    files |= {PACKAGE / "claims" / name for name in ("trial.py", "ground.py", "metrics.py")}
+    return code_hash(files)
+
+
+def set_file(name: str) -> Path | None:
+    """The file that makes a set of the catalogue."""
+    from unalike.data.catalogue import CATALOGUE
+
+    module = next((record.module for record in CATALOGUE if record.name == name), None)
+    path = PACKAGE / "data" / "sets" / f"{module}.py"
+    return path if module is not None and path.exists() else None
+
+
+def stale(row: Row) -> bool:
+    """Whether the code that a row was measured on is no longer the code that is here."""
+    known = {system.slug for system in systems.all_systems()}
+    return row.slug not in known or row.code != claim_code(systems.find(row.slug))
+
+
+def current(found: systems.System, results: Path) -> bool:
+    """Whether a system has a row that was measured on the code that is here."""
+    path = results / f"{found.slug}.json"
+    return path.exists() and not stale(claims.read_row(path))
+
+
+@dataclass(frozen=True)
+class Work:
+    """Carries the jobs of one claim out, in a worker process.
+
+    Args:
+        slug: the system whose claim it is; its record is read again there.
+        claim: in place of the system's own.
+    """
+
+    slug: str
+    claim: Claim | None = None
+
+    def __call__(self, job: Job) -> Outcome:
+        began = time.monotonic()
+        own = systems.find(self.slug)
+        claim = own.claim if self.claim is None else self.claim
+        assert claim.bed is not None
+        if job.stage == "start":
+            pretrained(claim, job.seed)
+            return Outcome(seconds=time.monotonic() - began, memory=peak_memory())
+        arm = claim.all_arms[job.arm]
+        ground = ground_of(arm.bed or claim.bed, claim)
+        found = own if arm.system is None else systems.find(arm.system)
+        settings, options = split(found, claim, arm, job.chosen)
+        sealed = Sealed(ground.test)
+        trial = run_trial(
+            ground,
+            found,
+            arm=job.arm,
+            build=arm.build,
+            settings=settings,
+            options=options,
+            seed=job.seed,
+            test=sealed if job.stage == "score" else None,
+            start=pretrained(claim, job.seed),
+        )
+        if job.stage == "tune":
+            metric = claim.measures[0].metric if claim.choose is None else claim.choose
+            sign = 1.0 if claim.choose is not None or claim.measures[0].better == "higher" else -1.0
+            choice = sign * measured(metric, trial)
+            return Outcome(choice=choice, reads=sealed.reads, seconds=time.monotonic() - began, memory=peak_memory())
+        metrics = [claim.measures[number].metric for number in job.metrics]
+        values = {str(n): measured(metric, trial) for n, metric in zip(job.metrics, metrics, strict=True)}
+        return Outcome(
+            values=values,
+            floors=beside(ground, claim, arm, found, job, trial) if job.floors else {},
+            curves=curves(trial) if job.floors else {},
+            reads=sealed.reads,
+            settings={
+                "system": found.slug if arm.build is None else f"{found.slug}, {arm.build.__name__}",
+                "settings": {each.name: getattr(trial.settings, each.name) for each in fields(trial.settings)},
+                "training": options | {"steps": trial.steps},
+            },
+            data=f"{ground.bed.set}:{ground.collection.fingerprint()}",
+            seconds=time.monotonic() - began,
+            memory=peak_memory(),
+        )
+
+
+def peak_memory() -> float:
+    """The largest resident size of this process, in MiB."""
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def split(
+    found: systems.System, claim: Claim, arm: Arm, chosen: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An arm's settings of its system, and of the training, with the chosen point of the grid among them."""
+    known = {each.name for each in fields(Training)}
+    own = {each.name for each in fields(found.settings)}
+    stray = set(chosen) - known - own
+    if stray:
+        raise SettingsError(f"the grid of {found.slug} names {', '.join(sorted(stray))}, which it has no setting for")
+    settings = dict(arm.settings) | {name: value for name, value in chosen.items() if name in own}
+    options = dict(claim.training) | dict(arm.training) | {n: v for n, v in chosen.items() if n in known}
+    return settings, options
+
+
+_GROUNDS: dict[str, Ground] = {}
+
+
+def ground_of(bed: Bed, claim: Claim) -> Ground:
+    """The data of a bed, opened once a worker."""
+    key = repr((bed, claim.encoder))
+    if key not in _GROUNDS:
+        _GROUNDS[key] = Ground.of(bed, opened(bed), claim.encoder)
+    return _GROUNDS[key]
+
+
+def opened(bed: Bed) -> Collection:
+    collection = gather(bed.set, roles=dict(bed.columns) or None, label=bed.label_column)
+    return collection if "test" in collection.splits else with_splits(collection, 0.3, 0)
+
+
+def pretrained(claim: Claim, seed: int) -> dict[str, dict[str, torch.Tensor]] | None:
+    """Encoders that every arm of a seed starts from, trained when first asked for."""
+    start = claim.start
+    if start is None:
+        return None
+    assert claim.bed is not None
+    found = systems.find(start.system)
+    ground = ground_of(claim.bed, claim)
+    code = code_hash([Path(found.module.__file__ or ""), PACKAGE / "claims" / "trial.py"])
+    name = "-".join(
+        str(part) for part in (start.system, code, ground.collection.fingerprint()[:12], digest(start, claim), seed)
+    )
+    path = cache_folder() / "claims" / "starts" / f"{name}.safetensors"
+    if not path.exists():
+        trial = run_trial(ground, found, settings=start.settings, options=dict(start.training), seed=seed, test=None)
+        assert trial.learner is not None
+        tensors = {
+            f"{kind}/{name}": value
+            for kind, encoder in trial.learner.encoders.items()
+            for name, value in encoder.state_dict().items()
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        training.save_tensors(path, tensors)
+    loaded: dict[str, dict[str, torch.Tensor]] = {}
+    for name, value in training.load_tensors(path).items():
+        kind, _, rest = name.partition("/")
+        loaded.setdefault(kind, {})[rest] = value
+    return loaded
+
+
+def digest(start: Any, claim: Claim) -> str:
+    import hashlib
+
+    told = repr((sorted(asdict(start).items(), key=str), claim.bed, claim.encoder))
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+
+def beside(
+    ground: Ground, claim: Claim, arm: Arm, found: systems.System, job: Job, trial: Trial
+) -> dict[str, dict[str, float]]:
+    """What each named metric reaches without learning, and with permuted classes."""
+    asked = {n: m for n in job.metrics if isinstance(m := claim.measures[n].metric, str)}
+    if not asked:
+        return {}
+    untrained = run_trial(
+        ground,
+        found,
+        build=arm.build,
+        settings=arm.settings,
+        options=dict(claim.training) | dict(arm.training) | {"learning_rate": 0.0},
+        seed=job.seed,
+        test=Sealed(ground.test),
+    )
+    others = floors(ground, trial, untrained)
+    result: dict[str, dict[str, float]] = {}
+    for number, name in asked.items():
+        metric, label = named(name)
+        result[str(number)] = {
+            floor: measured(name, other)
+            for floor, other in others.items()
+            if floor != "shuffled" or metric.chance is not None
+        }
+        if metric.chance is not None:
+            result[str(number)]["chance"] = metric.chance(trial, label)
+    return result
+
+
+def curves(trial: Trial) -> dict[str, Any]:
+    """What the system's page draws: the loss, and the scores of pairs of one class and of two."""
+    losses = [row["loss"] for row in trial.log]
+    shown = [float(np.mean(part)) for part in np.array_split(losses, min(40, len(losses)))] if losses else []
+    found: dict[str, Any] = {"loss": shown, "steps": len(losses)}
+    if trial.scored.label in trial.scored.classes and trial.scored.spaces:
+        edges = np.linspace(-1, 1, 41)
+        for name, scores in zip(("same", "different"), trial.pair_scores, strict=True):
+            if len(scores):
+                found[name] = (np.histogram(scores, edges)[0] / len(scores)).round(5).tolist()
+    return found

@@ -1,0 +1,344 @@
+"""The harness: equal tuning for all arms, paired seeds, one look at the test split, a verdict for each measure."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import multiprocessing
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unalike.claims.metrics import metric_name
+from unalike.claims.rows import Result, Row
+from unalike.claims.verdict import judge
+from unalike.errors import RunError, SettingsError
+from unalike.records import Arm, Claim, Measure, Paper
+
+TUNING_SEED = 10_000
+"""Settings are chosen at a seed that no result uses."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One trial, told in values that cross a process boundary.
+
+    stage: ``start`` (pretrain), ``tune`` (score on validation) or ``score`` (on test); arm and seed: which; chosen:
+    the point of the grid; metrics: positions in the claim's measures whose metric is wanted; floors: whether floors,
+    control and curves are wanted too.
+    """
+
+    stage: str
+    arm: str
+    seed: int
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    metrics: tuple[int, ...] = ()
+    floors: bool = False
+
+    @property
+    def key(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a job came to.
+
+    values: by position of the measure; choice: the validation score while tuning; floors: by position and name;
+    curves: for the system's page; reads: how often the test split was opened; seconds; memory in MiB; settings: of
+    the system and of the training, resolved; data: fingerprint of the bed.
+    """
+
+    values: Mapping[str, float] = field(default_factory=dict)
+    choice: float | None = None
+    floors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    curves: Mapping[str, Any] = field(default_factory=dict)
+    reads: int = 0
+    seconds: float = 0.0
+    memory: float = 0.0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    data: str = ""
+
+
+def check(
+    paper: Paper,
+    claim: Claim,
+    work: Callable[[Job], Outcome],
+    *,
+    code: str,
+    versions: Mapping[str, str],
+    seeds: int | None = None,
+    jobs: int = 2,
+    store: Path | None = None,
+    tell: Callable[[int, int, Job, Outcome], None] = lambda done, total, job, outcome: None,
+) -> Row:
+    """Measure a claim.
+
+    Every trial runs in a worker process of one thread, so that results do not depend on how many workers there are.
+
+    Args:
+        paper: of the system.
+        claim: with a bed and measures.
+        work: carries a job out in a worker; it can be pickled.
+        code: hash of the code that the result depends on.
+        versions: of the packages, for the row.
+        seeds: how many; the claim's own unless given.
+        jobs: workers.
+        store: JSON lines of finished jobs; a check that was stopped goes on from there.
+        tell: hears of each finished job.
+
+    Raises:
+        SettingsError: the claim cannot be measured as it stands; all problems at once.
+        RunError: a worker died.
+    """
+    problems = claim_problems(claim)
+    if problems:
+        raise SettingsError(
+            f"the claim of {paper.slug} cannot be measured:\n" + "\n".join(f"  - {problem}" for problem in problems)
+        )
+    count = claim.seeds if seeds is None else seeds
+    if count < 2:
+        raise SettingsError(f"seeds={count}: an interval needs at least 2")
+    arms = claim.all_arms
+    seen = list(range(count))
+    first = [
+        *(Job(stage="start", arm="start", seed=seed) for seed in [*seen, TUNING_SEED] if claim.start is not None),
+    ]
+    tuning = [
+        Job(stage="tune", arm=name, seed=TUNING_SEED, chosen=point)
+        for name, arm in arms.items()
+        if arm.like is None and name in used_arms(claim)
+        for point in grid(claim, arm)
+        if len(grid(claim, arm)) > 1
+    ]
+    total = len(first) + len(tuning) + count * len(used_arms(claim))
+    done: dict[str, Outcome] = {}
+    began = time.monotonic()
+
+    def told(job: Job, outcome: Outcome) -> None:
+        done[job.key] = outcome
+        tell(len(done), total, job, outcome)
+
+    with workers(work, jobs, store) as run:
+        run(first, told)
+        run(tuning, told)
+        picked = {name: pick(claim, name, arms, tuning, done) for name in used_arms(claim)}
+        scoring = [
+            Job(
+                stage="score",
+                arm=name,
+                seed=seed,
+                chosen=picked[name],
+                metrics=tuple(i for i, measure in enumerate(claim.measures) if name in measured_arms(claim, measure)),
+                floors=seed == 0,
+            )
+            for seed in seen
+            for name in used_arms(claim)
+        ]
+        run(scoring, told)
+    peeked = [job for job in (*first, *tuning) if done[job.key].reads]
+    if peeked:
+        raise RunError(f"{len(peeked)} trials that choose settings opened the test split; this is a defect")
+    outcomes = {(job.arm, job.seed): done[job.key] for job in scoring}
+    results = [result(claim, number, measure, outcomes, seen) for number, measure in enumerate(claim.measures)]
+    return Row(
+        slug=paper.slug,
+        number=paper.number,
+        sentence=claim.sentence,
+        baseline=claim.baseline,
+        modality=paper.modality,
+        measures=tuple(asdict(each) for each in results),
+        seeds=tuple(seen),
+        arms={name: outcomes[name, 0].settings for name in used_arms(claim)},
+        tuning={
+            name: {
+                "points": [dict(job.chosen) for job in tuning if job.arm == name],
+                "scores": [done[job.key].choice for job in tuning if job.arm == name],
+                "chosen": dict(picked[name]),
+            }
+            for name in used_arms(claim)
+            if picked[name]
+        },
+        code=code,
+        data={outcome.data.partition(":")[0]: outcome.data.partition(":")[2] for outcome in outcomes.values()},
+        reads=tuple(sorted({outcome.reads for outcome in outcomes.values()})),
+        seconds={
+            "all": round(time.monotonic() - began, 1),
+            "work": round(sum(outcome.seconds for outcome in done.values()), 1),
+            **{
+                name: round(statistics.median(outcomes[name, seed].seconds for seed in seen), 2)
+                for name in used_arms(claim)
+            },
+        },
+        memory=round(max(outcome.memory for outcome in done.values()), 0),
+        versions=versions,
+        pictures={name: outcomes[name, 0].curves for name in used_arms(claim) if outcomes[name, 0].curves},
+    )
+
+
+def claim_problems(claim: Claim) -> list[str]:
+    """All that keeps a claim from being measured, in words."""
+    problems = []
+    if claim.bed is None or not claim.measures:
+        return ["it names no bed and no measures: it has not been put to the test here"]
+    arms = claim.all_arms
+    for measure in claim.measures:
+        wanted = [measure.arm] if isinstance(measure.against, (int, float)) else [measure.arm, measure.against]
+        unknown = [name for name in wanted if name not in arms and measure.combine is None]
+        if unknown:
+            problems.append(f"{measure.name}: there is no arm {', '.join(unknown)}; there are {', '.join(arms)}")
+        if measure.combine is not None and isinstance(measure.against, str):
+            problems.append(f"{measure.name}: what combines arms is compared with a number, not with {measure.against}")
+    points = {name: len(grid(claim, arm)) for name, arm in arms.items() if arm.like is None}
+    if len(set(points.values())) > 1:
+        shown = ", ".join(f"{name} {count}" for name, count in points.items())
+        problems.append(f"the arms are not tuned alike: points of their grids are {shown}")
+    for name, arm in arms.items():
+        if arm.like is not None and arm.like not in arms:
+            problems.append(f"the arm {name} takes the tuning of {arm.like}, which is not there")
+    return problems
+
+
+def grid(claim: Claim, arm: Arm) -> list[dict[str, Any]]:
+    """Every point of an arm's grid."""
+    values = claim.tune if arm.tune is None else arm.tune
+    return [dict(zip(values, point, strict=True)) for point in itertools.product(*values.values())]
+
+
+def measured_arms(claim: Claim, measure: Measure) -> list[str]:
+    """The arms that a measure reads."""
+    if measure.combine is not None:
+        return list(claim.all_arms)
+    return [measure.arm] + ([measure.against] if isinstance(measure.against, str) else [])
+
+
+def used_arms(claim: Claim) -> list[str]:
+    """The arms that any measure reads, in order."""
+    wanted = {name for measure in claim.measures for name in measured_arms(claim, measure)}
+    wanted |= {like for name in wanted if (like := claim.all_arms[name].like) is not None}
+    return [name for name in claim.all_arms if name in wanted]
+
+
+def pick(
+    claim: Claim, name: str, arms: Mapping[str, Arm], tuning: Sequence[Job], done: Mapping[str, Outcome]
+) -> Mapping[str, Any]:
+    """The point of the grid with the best validation score; the earlier of equals."""
+    like = arms[name].like
+    source = name if like is None else like
+    tried = [job for job in tuning if job.arm == source]
+    if not tried:
+        (only,) = grid(claim, arms[source])
+        return only
+    scores = [float(done[job.key].choice or 0.0) for job in tried]
+    return tried[int(np.argmax(scores))].chosen
+
+
+def result(
+    claim: Claim, number: int, measure: Measure, outcomes: Mapping[tuple[str, int], Outcome], seeds: Sequence[int]
+) -> Result:
+    """Judge one measure."""
+    arms = measured_arms(claim, measure)
+    values = {name: tuple(outcomes[name, seed].values[str(number)] for seed in seeds) for name in arms}
+    if measure.combine is not None:
+        combined = [measure.combine({name: values[name][seed] for name in arms}) for seed in range(len(seeds))]
+        differences = np.array(combined) - float(measure.against)
+    else:
+        other = np.array(values[measure.against]) if isinstance(measure.against, str) else float(measure.against)
+        differences = np.array(values[measure.arm]) - other
+    effect = judge(differences, better=measure.better, margin=measure.margin)
+    floored = next((outcomes[arm, 0].floors.get(str(number), {}) for arm in arms), {})
+    return Result(
+        name=measure.name,
+        metric=metric_name(measure.metric),
+        mechanism=measure.mechanism,
+        arm=measure.arm,
+        against=measure.against,
+        better=measure.better,
+        margin=measure.margin,
+        values=values,
+        effect=effect.value,
+        interval=effect.interval,
+        bootstrap=effect.bootstrap,
+        verdict=effect.verdict,
+        floors=floored,
+    )
+
+
+Runner = Callable[[Sequence[Job], Callable[[Job, Outcome], None]], None]
+
+
+@contextlib.contextmanager
+def workers(work: Callable[[Job], Outcome], jobs: int, store: Path | None) -> Iterator[Runner]:
+    """Processes that carry jobs out; what was carried out before is read from the store."""
+    finished = read_store(store)
+    with contextlib.ExitStack() as stack:
+        pool: ProcessPoolExecutor | None = None
+
+        def run(wanted: Sequence[Job], told: Callable[[Job, Outcome], None]) -> None:
+            nonlocal pool
+            waiting = []
+            for job in wanted:
+                if job.key in finished:
+                    told(job, finished[job.key])
+                else:
+                    waiting.append(job)
+            if not waiting:
+                return
+            if jobs < 1:
+                for job in waiting:
+                    keep(job, work(job), told)
+                return
+            if pool is None:
+                pool = stack.enter_context(
+                    ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=one_thread)
+                )
+            running = {pool.submit(work, job): job for job in waiting}
+            try:
+                while running:
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        keep(running.pop(future), future.result(), told)
+            except BrokenProcessPool as error:
+                raise RunError(
+                    "a worker of the check died, perhaps for want of memory; run it again to go on"
+                ) from error
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+        def keep(job: Job, outcome: Outcome, told: Callable[[Job, Outcome], None]) -> None:
+            if store is not None:
+                store.parent.mkdir(parents=True, exist_ok=True)
+                with store.open("a", encoding="utf-8") as stream:
+                    stream.write(json.dumps({"job": job.key, "outcome": asdict(outcome)}) + "\n")
+            told(job, outcome)
+
+        yield run
+
+
+def one_thread() -> None:
+    """A worker computes with one thread, whatever the machine has."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def read_store(store: Path | None) -> dict[str, Outcome]:
+    """Finished jobs; a last line that was cut off by a kill is left out."""
+    if store is None or not store.exists():
+        return {}
+    found = {}
+    for line in store.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            entry = json.loads(line)
+            found[entry["job"]] = Outcome(**entry["outcome"])
+    return found

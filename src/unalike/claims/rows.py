@@ -1,0 +1,114 @@
+"""Result rows: one JSON file a system, under ``results/``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from unalike.claims.verdict import Verdict
+from unalike.files import read_json, write_json
+from unalike.settings import read_dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One measured quantity.
+
+    name: what it is; metric: by what it was measured; mechanism: whether the paper says that it works through this;
+    arm, against: the arms that were compared (or the number); values: by arm one number a seed; effect, interval,
+    bootstrap: of the paired differences; margin, better: what the claim asks of them; verdict; floors: what raw
+    features, the untrained encoder and chance reach, and what is left with permuted classes (``shuffled``).
+    """
+
+    name: str
+    metric: str
+    mechanism: bool
+    arm: str
+    against: str | float
+    better: str
+    margin: float
+    values: Mapping[str, tuple[float, ...]]
+    effect: float
+    interval: tuple[float, ...]
+    bootstrap: tuple[float, ...]
+    verdict: Verdict
+    floors: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What the check of one system's claim came to.
+
+    code: `unalike.claims.code_hash` of the code it ran on; data: fingerprints by bed; arms: system, settings and
+    training of each; tuning: by arm the validation score of each point of the grid and the one that was chosen; reads:
+    how often each trial opened the test split; seconds: by arm of one trial, and of all; memory: largest resident
+    size of a worker in MiB; pictures: curves for the system's page.
+    """
+
+    slug: str
+    number: int | None
+    sentence: str
+    baseline: str | None
+    modality: str
+    measures: tuple[Mapping[str, Any], ...]
+    seeds: tuple[int, ...]
+    arms: Mapping[str, Mapping[str, Any]]
+    tuning: Mapping[str, Mapping[str, Any]]
+    code: str
+    data: Mapping[str, str]
+    reads: tuple[int, ...]
+    seconds: Mapping[str, float]
+    memory: float
+    versions: Mapping[str, str]
+    pictures: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def results(self) -> list[Result]:
+        return [read_dataclass(Result, each, f"measure of {self.slug}") for each in self.measures]
+
+    @property
+    def first(self) -> Result:
+        """The measure that the board shows."""
+        return self.results[0]
+
+    @property
+    def mechanism(self) -> Verdict | None:
+        """The verdict on the mechanism: the worst of its measures; None where the claim names none."""
+        found = [result.verdict for result in self.results if result.mechanism]
+        return next((verdict for verdict in ("fails", "open", "holds") if verdict in found), None)  # type: ignore[return-value]
+
+    def save(self, folder: Path) -> Path:
+        path = folder / f"{self.slug}.json"
+        write_json(path, dataclasses.asdict(self))
+        return path
+
+
+def read_row(path: Path) -> Row:
+    """A stored row.
+
+    Raises:
+        RunError: the file is missing or no JSON.
+        SettingsError: it is no row; all that is wrong is listed.
+    """
+    row: Row = read_dataclass(Row, read_json(path), f"row {path}")
+    _ = row.results
+    return row
+
+
+def read_rows(folder: Path) -> dict[str, Row]:
+    """All stored rows by slug."""
+    return {path.stem: read_row(path) for path in sorted(folder.glob("*.json"))}
+
+
+def reason(folder: Path, slug: str) -> str:
+    """What was written about a claim that did not come out as the paper says; empty where nothing was."""
+    path = folder / "reasons" / f"{slug}.md"
+    return path.read_text(encoding="utf-8").strip() if path.exists() else ""
+
+
+def unfinished(results: Sequence[Result]) -> list[str]:
+    """The measures that do not hold."""
+    return [f"{result.name}: {result.verdict}" for result in results if result.verdict != "holds"]

@@ -1,0 +1,63 @@
+"""From a collection to what training is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from unalike.data import Collection, LabelColumn, TextColumn
+from unalike.encoders import Prepared
+from unalike.training.batch import Inputs
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of a prepared column, seen as a prepared column."""
+
+    whole: Prepared
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, indices: Any) -> Any:
+        return self.whole.take(self.rows[np.asarray(indices)])
+
+
+def text_codes(collection: Collection, roles: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """For each text role int64 ``(N,)``: equal where the texts are equal, across all the roles."""
+    columns = [collection[role] for role in roles]
+    chunks: list[pa.Array] = []
+    for column in columns:
+        assert isinstance(column, TextColumn)
+        array = column.array
+        chunks.extend(array.chunks if isinstance(array, pa.ChunkedArray) else [array])
+    if not chunks:
+        return {}
+    indices = pa.chunked_array(chunks).combine_chunks().dictionary_encode().indices
+    codes = np.asarray(indices.fill_null(-1).to_numpy(zero_copy_only=False), np.int64)
+    return dict(zip(roles, codes.reshape(len(roles), -1), strict=True))
+
+
+def inputs_of(
+    collection: Collection,
+    prepared: Mapping[str, Prepared],
+    roles: Mapping[str, Sequence[str]],
+    rows: np.ndarray,
+    *,
+    label: str = "label",
+) -> Inputs:
+    """Some rows of some roles by kind, with the classes of one label role, ready to be cut into batches."""
+    classes = collection.columns.get(label)
+    used = [role for kind in roles for role in roles[kind]]
+    present = {role: collection[role].present[rows] for role in used}
+    return Inputs(
+        prepared={role: Rows(prepared[role], rows) for role in used},
+        present={role: has for role, has in present.items() if not has.all()},
+        codes={role: codes[rows] for role, codes in text_codes(collection, tuple(roles.get("text", ()))).items()},
+        labels=classes.codes[rows] if isinstance(classes, LabelColumn) else None,
+    )

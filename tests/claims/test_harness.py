@@ -1,0 +1,157 @@
+"""The harness with made-up trials: pairing, tuning, one look at the test split, going on after a stop."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from unalike.claims import Job, Outcome, check, read_row
+from unalike.claims.harness import TUNING_SEED
+from unalike.errors import RunError, SettingsError
+from unalike.records import Arm, Bed, Claim, Measure, Paper
+
+PAPER = Paper(slug="made-up", title="T", authors="A", year=2020, modality="image", roles=("image",), number=7)
+CLAIM = Claim(
+    sentence="It is better.",
+    baseline="simclr",
+    bed=Bed(set="digits"),
+    measures=(
+        Measure(name="accuracy", metric="knn"),
+        Measure(name="above a number", metric="knn", against=0.1, mechanism=True),
+        Measure(name="less of it", metric="uniformity", better="lower"),
+        Measure(name="sum", metric="knn", combine=lambda knn: knn["system"] + knn["baseline"], against=0.0),
+    ),
+    tune={"learning_rate": (0.1, 0.2, 0.3)},
+)
+
+
+class Bench:
+    """Answers jobs by a formula and remembers them."""
+
+    def __init__(self, **changes):
+        self.jobs: list[Job] = []
+        self.changes = changes
+
+    def __call__(self, job: Job) -> Outcome:
+        self.jobs.append(job)
+        base = 0.5 + 0.01 * job.seed % 1 + (0.1 if job.arm == "system" else 0.0)
+        if job.stage == "tune":
+            return Outcome(choice=-abs(job.chosen["learning_rate"] - (0.3 if job.arm == "system" else 0.2)))
+        values = {str(n): (-base if n == 2 else base) for n in job.metrics}
+        settings = {"system": job.arm, "settings": {}, "training": {}}
+        return dataclasses.replace(
+            Outcome(values=values, reads=1, seconds=2.0, memory=100.0, settings=settings, data="digits:abc"),
+            **self.changes,
+        )
+
+
+def run(bench, claim=CLAIM, **options):
+    return check(PAPER, claim, bench, code="c0de", versions={"unalike": "0"}, jobs=0, **options)
+
+
+def test_both_arms_meet_the_same_seeds_and_grid():
+    bench = Bench()
+    row = run(bench)
+    tried = {
+        arm: [j.chosen["learning_rate"] for j in bench.jobs if j.stage == "tune" and j.arm == arm] for arm in row.arms
+    }
+    assert tried == {"system": [0.1, 0.2, 0.3], "baseline": [0.1, 0.2, 0.3]}
+    assert {j.seed for j in bench.jobs if j.stage == "tune"} == {TUNING_SEED}
+    scored = {
+        arm: [(j.seed, j.chosen["learning_rate"]) for j in bench.jobs if j.stage == "score" and j.arm == arm]
+        for arm in row.arms
+    }
+    assert scored["system"] == [(seed, 0.3) for seed in range(5)]
+    assert scored["baseline"] == [(seed, 0.2) for seed in range(5)]
+    assert row.tuning["system"]["chosen"] == {"learning_rate": 0.3}
+
+
+def test_each_measure_is_judged_by_its_own_rule():
+    accuracy, above, less, total = run(Bench()).results
+    assert accuracy.effect == pytest.approx(0.1)
+    assert accuracy.verdict == "holds"
+    assert set(accuracy.values) == {"system", "baseline"}
+    assert above.values.keys() == {"system"}
+    assert above.effect == pytest.approx(0.5 + 0.02)
+    assert less.effect == pytest.approx(-0.1)
+    assert less.verdict == "holds"
+    assert total.effect == pytest.approx(1.14)
+
+
+def test_a_stopped_check_goes_on(tmp_path):
+    store = tmp_path / "trials.jsonl"
+
+    class Stops(Bench):
+        def __call__(self, job):
+            if len(self.jobs) == 9:
+                raise KeyboardInterrupt
+            return super().__call__(job)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(Stops(), store=store)
+    with store.open("a") as stream:
+        stream.write('{"job": "cut o')
+    bench = Bench()
+    row = run(bench, store=store)
+    assert len(bench.jobs) == 6 + 10 - 9
+    assert row.results == run(Bench()).results
+
+
+def test_a_row_is_read_back_as_it_was(tmp_path):
+    row = run(Bench())
+    path = row.save(tmp_path)
+    assert path.name == "made-up.json"
+    again = read_row(path)
+    assert again.results == row.results
+    assert json.dumps(dataclasses.asdict(again)) == json.dumps(dataclasses.asdict(row))
+    content = json.loads(path.read_text())
+    content["colour"] = "red"
+    path.write_text(json.dumps(content))
+    with pytest.raises(SettingsError, match="colour is unknown"):
+        read_row(path)
+
+
+def test_looking_at_test_while_choosing_is_an_error():
+    class Peeks(Bench):
+        def __call__(self, job):
+            return dataclasses.replace(super().__call__(job), reads=1)
+
+    with pytest.raises(RunError, match="opened the test split"):
+        run(Peeks())
+
+
+def test_arms_that_are_tuned_unequally_are_refused():
+    claim = dataclasses.replace(CLAIM, arms={"baseline": Arm(system="simclr", tune={"learning_rate": (0.1,)})})
+    with pytest.raises(SettingsError, match="not tuned alike"):
+        run(Bench(), claim)
+
+
+def test_a_control_takes_the_tuning_of_another_arm():
+    claim = dataclasses.replace(
+        CLAIM,
+        arms={"control": Arm(like="system")},
+        measures=(*CLAIM.measures, Measure(name="control", metric="knn", against="control")),
+    )
+    bench = Bench()
+    row = run(bench, claim)
+    assert {j.arm for j in bench.jobs if j.stage == "tune"} == {"system", "baseline"}
+    assert row.tuning["control"]["chosen"] == {"learning_rate": 0.3}
+
+
+def test_all_that_is_wrong_is_said_at_once():
+    claim = dataclasses.replace(
+        CLAIM,
+        arms={"odd": Arm(like="nobody")},
+        measures=(Measure(name="one", metric="knn", against="somebody"),),
+    )
+    with pytest.raises(SettingsError) as error:
+        run(Bench(), claim)
+    assert "somebody" in str(error.value)
+    assert "nobody" in str(error.value)
+
+
+def test_one_seed_is_no_interval():
+    with pytest.raises(SettingsError, match="seeds=1"):
+        run(Bench(), seeds=1)
