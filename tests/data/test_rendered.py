@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 from unalike.data import Collection, ImageColumn, LabelColumn, catalogue, fetch, is_fetched, open_set
 from unalike.data.catalogue import CATALOGUE, SetRecord, find_record
 from unalike.data.columns import ArrayColumn
-from unalike.data.sets import clutter, mnist
+from unalike.data.sets import clutter, glyph, mnist
 from unalike.data.sets.drawing import Draws, crop, fitted, paste, shape_of
 from unalike.data.sets.pixels import write_pixels
 from unalike.errors import DataError
@@ -233,3 +235,106 @@ def test_what_a_record_is_made_from_is_there(record: SetRecord) -> None:
 def test_labels_of_a_bed_are_columns(digits: Collection, photos: dict, tmp_path: Path) -> None:
     collection = made_of("clutter", digits, photos, tmp_path / "made")
     assert isinstance(collection.label, LabelColumn) and collection.label.names == [str(digit) for digit in range(10)]
+
+
+@pytest.fixture(scope="module")
+def glyphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Letters of glyph in fonts that matplotlib carries, one family each."""
+    folder = tmp_path_factory.mktemp("glyph")
+    fonts = Path(matplotlib.get_data_path()) / "fonts/ttf"
+    names = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif", "DejaVuSerif-Italic", "DejaVuSansMono", "STIXGeneral")
+    scripts = {"latin": "ABCDEFGHJKMnqz", "greek": "ΔΩΘΞ", "digit": "2579"}
+    glyph.render({name: [fonts / f"{name}.ttf"] for name in names}, scripts, folder)
+    return folder
+
+
+def test_glyph_splits_by_font_and_by_character(glyphs: Path) -> None:
+    collection, new = glyph.open_set("glyph", glyphs), glyph.open_set("glyph-new", glyphs)
+    assert len(collection) == len(new) == 6 * 22 * glyph.LOOKS
+    for other, role in ((collection, "label:family"), (new, "label")):
+        held = [{other[role][int(row)] for row in rows} for rows in other.splits.values()]
+        assert list(other.splits) == ["train", "validation", "test"] and all(held)
+        assert sum(map(len, held)) == len(set.union(*held)), f"no {role} is in two splits"
+    assert collection.splits["train"].tolist() != new.splits["train"].tolist()
+    assert collection.label is not None and new.label is not None
+    for rows in collection.splits.values():
+        assert len(set(np.bincount(collection.label.codes[rows]))) == 1, "classes are of equal size"
+    pictures = [glyph.open_set(name, glyphs)["image"].fingerprint() for name in ("glyph", "glyph-new")]
+    assert pictures[0] == pictures[1]
+    assert (
+        collection["label:script"][collection.label.codes.tolist().index(collection.label.names.index("Ω"))] == "greek"
+    )
+
+
+def test_parts_of_glyph_keep_ids_and_pictures(glyphs: Path) -> None:
+    whole, part = glyph.open_set("glyph", glyphs), glyph.open_set("glyph-24", glyphs)
+    assert part.label is not None and set(part.label.names) == set("ABEGHKMnq25ΔΩ") < set(glyph.CHARACTERS_24)
+    for row in (0, 17, len(part) - 1):
+        assert whole.row(int(part.ids[row])) == part.row(row)
+    for split, rows in part.splits.items():
+        assert {int(part.ids[row]) for row in rows} <= set(whole.splits[split].tolist())
+
+
+def test_a_character_is_drawn_whole_upright_and_in_its_own_size() -> None:
+    font = ImageFont.truetype(
+        Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", 72, layout_engine=ImageFont.Layout.BASIC
+    )
+    sizes: dict[str, list[int]] = {"M": [], "i": [], "e": []}
+    for character, found in sizes.items():
+        for look in range(20):
+            picture = glyph.drawn(font, character, Draws(character, look)).astype(int)
+            border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+            assert picture.shape == (24, 24) and len(set(border)) == 1, "nothing is cut off"
+            assert np.abs(picture - border[0]).max() > 60, "it can be seen"
+            found.append(int((np.abs(picture - border[0]) > 20).any(0).sum()))
+    assert np.mean(sizes["M"]) > np.mean(sizes["e"]) > np.mean(sizes["i"])
+    # An L has its foot at the lower right in nearly every look: it is neither mirrored nor upside down.
+    corners = []
+    for look in range(20):
+        picture = np.abs(glyph.drawn(font, "L", Draws("L", look)).astype(float))
+        ink = np.abs(picture - picture[0, 0])
+        rows, columns = np.flatnonzero(ink.max(1) > 30), np.flatnonzero(ink.max(0) > 30)
+        inside = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        high, wide = inside.shape[0] // 2, inside.shape[1] // 2
+        corners.append(inside[high:, wide:].sum() > inside[:high, wide:].sum())
+    assert np.mean(corners) > 0.9
+
+
+def test_glyph_is_the_same_every_time(glyphs: Path, tmp_path: Path) -> None:
+    fonts = Path(matplotlib.get_data_path()) / "fonts/ttf"
+    font = ImageFont.truetype(fonts / "DejaVuSans.ttf", 72, layout_engine=ImageFont.Layout.BASIC)
+    first = np.load(glyphs / "pixels.npy")[0]
+    np.testing.assert_array_equal(first, glyph.drawn(font, "A", Draws("glyph", "DejaVuSans.ttf", ord("A"), 0)))
+
+
+def test_the_characters_are_distinct_and_every_choice_is_among_them() -> None:
+    characters = "".join(glyph.SCRIPTS.values())
+    assert len(set(characters)) == len(characters) == 108
+    for choice, count in ((glyph.CHARACTERS_24, 24), (glyph.LONG_TAIL, 40)):
+        assert len(set(choice)) == len(choice) == count and set(choice) < set(characters)
+    files = [file for names in glyph.FONTS.values() for file in names]
+    assert len(set(files)) == len(files) == 123
+    # What looks alike across scripts would be two classes of one shape.
+    alike = [
+        set("AΑА"),
+        set("BΒВ"),
+        set("EΕЕ"),
+        set("HΗН"),
+        set("KΚК"),
+        set("MΜМ"),
+        set("OΟО0o"),
+        set("PΡР"),
+        set("ΓГ"),
+    ]
+    alike += [
+        set("TΤТ"),
+        set("XΧХx"),
+        set("YΥУ"),
+        set("ΦФφф") - {"φ"},
+        set("ΠП"),
+        set("CСc"),
+        set("Il|") | {"1"},
+        set("ZΖz"),
+    ]
+    for shapes in alike:
+        assert len(shapes & set(characters)) == 1, sorted(map(unicodedata.name, shapes & set(characters)))

@@ -399,6 +399,134 @@ CATALOGUE: tuple[SetRecord, ...] = (
         archives=(_PHOTOS,),
     ),
     SetRecord(
+        name="glyph",
+        title="108 characters of Latin, Greek and Cyrillic in 123 fonts, 24 x 24 grey pixels",
+        origin="rendered",
+        kinds=("image", "label"),
+        module="glyph",
+        archives=(
+            _apt(
+                "fonts-anonymous-pro",
+                "1.003-4",
+                130_872,
+                "4333e24bc646dcfbb6fda3d9c349d753980b3222c9849cfa50ad6d89731c29e3",
+            ),
+            _apt(
+                "fonts-cantarell",
+                "0.303.1-1",
+                265_484,
+                "8fdf5687d9e2ce70456664519025a6b48fbaaadbc5b1cfbf8b09f72c2dc5f09b",
+            ),
+            _apt("fonts-cmu", "0.7.0-5", 4_891_600, "1bb92b7040b2737740cb77d0a89a830bf3824a2d20b20f039856b20f8349804d"),
+            _apt(
+                "fonts-comfortaa",
+                "3.001-3",
+                130_256,
+                "33c65e81b201177a56e6528f7ea5fd6b19f2db0bb6f4f95346b9483691851929",
+            ),
+            _apt(
+                "fonts-crosextra-carlito",
+                "20220224-1",
+                745_156,
+                "673689e3a887cd150ca5018c26e1a4162709add3a1bdc0a2527af6fd073980d7",
+            ),
+            _apt(
+                "fonts-dejavu-core",
+                "2.37-6",
+                1_067_728,
+                "8892669e51aab4dc56682c8e39d8ddb7d70fad83c369344e1e240bf3ca22bb76",
+            ),
+            _apt(
+                "fonts-ebgaramond",
+                "0.016+git20210310.42d4f9f2-1",
+                451_680,
+                "2780e32df19b909823425b3e21c2f2f2a1717bbdd96f33fc59a252a308903fa2",
+            ),
+            _apt(
+                "fonts-firacode", "6.2-2", 1_485_644, "a69952a1556e7635d029b35dbc903593a3b78cbd39d3899bf0c4fdfbc8d55245"
+            ),
+            _apt(
+                "fonts-freefont-ttf",
+                "20120503-10",
+                2_552_432,
+                "4ca1c21ebc479198a3a5879d236c8317d6f7b2f1c403f7890e24c02eead05615",
+            ),
+            _apt("fonts-jura", "5.103-3", 180_300, "4fa907bfa547d7a24d554330d1be0a74a65c01f168ce9e175242b837be1f3510"),
+            _apt(
+                "fonts-lato", "2.0-2.1", 2_695_828, "86f50af146a7df9eca4e69f0262e73e708908435ebfa833df797adfa08843bc5"
+            ),
+            _apt(
+                "fonts-liberation",
+                "1:1.07.4-11",
+                827_812,
+                "efd381517f958b01969343634ffcbdd60056be7779af84c6f53a005090430204",
+            ),
+            _apt(
+                "fonts-linuxlibertine",
+                "5.3.0-6",
+                1_652_948,
+                "5c77471e910189b3e4e2eda2b1c5f549ddcaf4de8f9640b97773643970d29087",
+            ),
+            _apt(
+                "fonts-oldstandard",
+                "2.2really-4",
+                389_404,
+                "c8c240cf91654f9ae5357b123436612c05820259dd5569f1c090185cb2ec1fdd",
+            ),
+            _apt(
+                "fonts-open-sans", "1.11-2", 574_184, "ed8c4258af6c23e5105fa18940544f060f3c9664fbe881f25130fe0c65bc1485"
+            ),
+            _apt(
+                "fonts-play",
+                "1.002+20150307.1-0.1",
+                171_120,
+                "274f6e95f668f1fff3441056e968a4c947ac975b29000d9c513bd06bb7f7f9d4",
+            ),
+            _apt(
+                "fonts-roboto-unhinted",
+                "2:0~20170802-3",
+                2_379_948,
+                "f89cf7d8a589489daecf750031ec50456ab3e648d49ff544f0f08753268fbd91",
+            ),
+            _apt(
+                "fonts-tuffy",
+                "20120614-2.1",
+                246_232,
+                "e77e30607b5653a109f2e4a6527c43df55c7d7a6c23e77f8734a86110e6cbd08",
+            ),
+            _apt(
+                "fonts-vollkorn",
+                "4.105-2",
+                1_279_908,
+                "0c7039de3ede6c96727829635c5b10a536114029cbddf98e14716578d936307f",
+            ),
+        ),
+    ),
+    SetRecord(
+        name="glyph-new",
+        title="glyph split by character: those of the test are never seen in training",
+        origin="rendered",
+        kinds=("image", "label"),
+        module="glyph",
+        stored_with="glyph",
+    ),
+    SetRecord(
+        name="glyph-24",
+        title="24 characters of glyph, split by family of fonts",
+        origin="rendered",
+        kinds=("image", "label"),
+        module="glyph",
+        stored_with="glyph",
+    ),
+    SetRecord(
+        name="glyph-lt",
+        title="40 letters of glyph with a long tail: the most frequent one has 50 times the rows of the rarest",
+        origin="rendered",
+        kinds=("image", "label"),
+        module="glyph",
+        stored_with="glyph",
+    ),
+    SetRecord(
         name="minilm",
         title="weights of all-MiniLM-L6-v2, a sentence encoder for English",
         origin="fetched",

@@ -62,7 +62,7 @@ def render(
                 shape = shape_of(np.asarray(turned(shape, angle)))
             else:
                 angle = 0.0
-            longest = draws.number(14, 20) if name == "rotated" else draws.number(10, 16)
+            longest = draws.number(16, 22) if name == "rotated" else draws.number(10, 16)
             pixels.append(paste(crop(picture, SIDE, draws), fitted(shape, longest), draws))
             table.append((labels.names[labels.codes[row]], photo, split))
             angles.append(angle)

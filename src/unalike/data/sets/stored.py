@@ -21,9 +21,9 @@ def locale_of(code: str) -> str:
     return code.replace("_", "-").replace("@", "-").lower()
 
 
-def splits_of(table: pa.Table) -> dict[str, np.ndarray]:
-    """The rows of each split, from the column ``split``; train, validation, test, as far as there are."""
-    named = np.array(table["split"].to_pylist())
+def splits_of(table: pa.Table, column: str = "split") -> dict[str, np.ndarray]:
+    """The rows of each split, from a column of their names; train, validation, test, as far as there are."""
+    named = np.array(table[column].to_pylist())
     return {name: np.flatnonzero(named == name) for name in ("train", "validation", "test") if (named == name).any()}
 
 
@@ -47,6 +47,14 @@ def columns_of(table: pa.Table) -> dict[str, Column]:
     return {name: made[kind](table[name]) for name, kind in kinds.items() if kind in made}
 
 
+def names_of(splits: Mapping[str, np.ndarray], rows: int) -> pa.Array:
+    """The name of each row's split, null where it is in none: what `splits_of` reads."""
+    split = np.full(rows, None, object)
+    for name, chosen in splits.items():
+        split[chosen] = name
+    return pa.array(list(split), pa.string())
+
+
 def write_rows(
     path: Path,
     columns: Mapping[str, pa.Array | Sequence],
@@ -62,9 +70,6 @@ def write_rows(
         groups = np.arange(table.num_rows)
     if splits is None:
         splits = make_splits(table.num_rows, fractions=fractions, groups=groups, labels=labels)
-    split = np.full(table.num_rows, None, object)
-    for name, rows in splits.items():
-        split[rows] = name
-    table = table.append_column("split", pa.array(list(split), pa.string()))
+    table = table.append_column("split", names_of(splits, table.num_rows))
     table = table.append_column("group", pa.array(np.unique(groups, return_inverse=True)[1], pa.int32()))
     pq.write_table(table, path, compression="zstd")
