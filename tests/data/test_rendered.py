@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,12 @@ import matplotlib
 import numpy as np
 import pytest
 from PIL import Image, ImageFont
+from scipy.stats import chi2_contingency
 
 from unalike.data import Collection, ImageColumn, LabelColumn, catalogue, fetch, is_fetched, open_set
 from unalike.data.catalogue import CATALOGUE, SetRecord, find_record
 from unalike.data.columns import ArrayColumn
-from unalike.data.sets import clutter, glyph, mnist
+from unalike.data.sets import clutter, glyph, mnist, pasted
 from unalike.data.sets.drawing import Draws, crop, fitted, paste, shape_of
 from unalike.data.sets.pixels import write_pixels
 from unalike.errors import DataError
@@ -338,3 +340,54 @@ def test_the_characters_are_distinct_and_every_choice_is_among_them() -> None:
     ]
     for shapes in alike:
         assert len(shapes & set(characters)) == 1, sorted(map(unicodedata.name, shapes & set(characters)))
+
+
+@pytest.fixture
+def emoji() -> Collection:
+    """120 plates of one colour each, in four subgroups of two categories, one of them too small."""
+    subgroups = ["round"] * 50 + ["square"] * 40 + ["flat"] * 27 + ["rare"] * 3
+    categories = {"round": "toys", "square": "toys", "flat": "tools", "rare": "tools"}
+    art: list[bytes] = []
+    for number in range(120):
+        file = io.BytesIO()
+        Image.new("RGBA", (64, 64), (number * 2, 255 - number * 2, 30, 255)).save(file, "PNG")
+        art.append(file.getvalue())
+    return Collection(
+        {
+            "image:google": ImageColumn(art),
+            "label": LabelColumn.from_values([categories[subgroup] for subgroup in subgroups]),
+            "label:subgroup": LabelColumn.from_values(subgroups),
+        },
+        name="emoji",
+        ids=[f"plate{number}" for number in range(120)],
+        splits={split: np.arange(120)[np.arange(120) % 3 == part] for part, split in enumerate(ROWS)},
+        groups=np.arange(120),
+    )
+
+
+def test_pasted_keeps_emoji_and_digits_apart(digits: Collection, emoji: Collection, tmp_path: Path) -> None:
+    rows = {"train": 200, "validation": 30, "test": 60}
+    for made in ("one", "two"):
+        (tmp_path / made).mkdir()
+        pasted.render(emoji, digits, tmp_path / made, rows, dict.fromkeys(rows, 3))
+    assert (tmp_path / "one/pixels.npy").read_bytes() == (tmp_path / "two/pixels.npy").read_bytes()
+    collection = pasted.open_set("pasted", tmp_path / "one")
+    assert {split: len(chosen) for split, chosen in collection.splits.items()} == rows
+    number = {f"plate{n}": n for n in range(120)}
+    for part, chosen in enumerate(collection.splits.values()):
+        drawn = [number[collection["label:emoji"][int(row)]] for row in chosen]
+        assert {emoji % 3 for emoji in drawn} == {part}
+        for row, plate in zip(chosen.tolist(), drawn, strict=True):
+            # The plate is behind the digit, and takes up most of the picture.
+            pixels = np.asarray(collection["image"][row]).reshape(-1, 3).tolist()
+            assert pixels.count([plate * 2, 255 - plate * 2, 30]) > 32 * 32 / 3
+            subgroup = emoji["label:subgroup"][plate]
+            assert collection["label:subgroup"][row] == subgroup != "rare"
+            assert collection["label:group"][row] == emoji["label"][plate]
+    subgroup, digit = collection["label:subgroup"], collection.label
+    assert isinstance(subgroup, LabelColumn) and digit is not None
+    counts = np.bincount(subgroup.codes)
+    assert len(counts) == 3 and counts.min() > 60, "subgroups are drawn equally often, whatever their size"
+    table = np.zeros((3, 10))
+    np.add.at(table, (subgroup.codes, digit.codes), 1)
+    assert chi2_contingency(table).pvalue > 0.01, "the digit says nothing about the emoji"

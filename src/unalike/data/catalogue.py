@@ -399,6 +399,14 @@ CATALOGUE: tuple[SetRecord, ...] = (
         archives=(_PHOTOS,),
     ),
     SetRecord(
+        name="pasted",
+        title="7,000 handwritten digits on emoji, 32 x 32 pixels in colour: two things to learn from each picture",
+        origin="rendered",
+        kinds=("image", "label"),
+        module="pasted",
+        needs=("emoji", "mnist"),
+    ),
+    SetRecord(
         name="glyph",
         title="108 characters of Latin, Greek and Cyrillic in 123 fonts, 24 x 24 grey pixels",
         origin="rendered",
