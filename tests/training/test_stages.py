@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -219,6 +220,19 @@ def test_the_optimizer_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     train(make_learner(), make_inputs(), settings())
     counts = [{int(entry["step"]) for entry in optimizer.state.values()} for optimizer in made]
     assert counts == [{5}, {10}, {5}]
+
+
+def test_the_average_of_the_weights_leaves_codes_whole() -> None:
+    learner = make_learner()
+    seen = []
+    listener = Listener(on_step=lambda step, total, row: seen.append(learner.module["clusters"].codes.clone()))
+    codes = torch.arange(ROWS) * 7919
+    begin = lambda inputs: learner.module["clusters"].set(codes)  # noqa: E731
+    stages = [replace(stage, begin=begin, before_epoch=None, order=None) for stage in learner.stages[:2]]
+    learner.stages = tuple(stages)
+    train(learner, make_inputs(), settings(average=0.9), listener=listener)
+    assert all(torch.equal(each, codes) for each in seen)
+    assert torch.equal(learner.module["clusters"].codes, codes)
 
 
 @given(

@@ -4,9 +4,12 @@ from .base import Prepared as Prepared
 from .base import Tokens as Tokens
 from .build import build_encoder as build_encoder
 from .build import default_encoder as default_encoder
+from .build import fresh_encoder as fresh_encoder
 from .build import restore_encoder as restore_encoder
 from .convnet import ConvNet as ConvNet
+from .decoder import ImageDecoder as ImageDecoder
 from .ema import EMATeacher as EMATeacher
+from .ensemble import Ensemble as Ensemble
 from .gridnet import GridNet as GridNet
 from .heads import LogitBias as LogitBias
 from .heads import LogitScale as LogitScale
@@ -17,6 +20,7 @@ from .heads import projector as projector
 from .heads import unit as unit
 from .hugging_face import SentenceTransformersEncoder as SentenceTransformersEncoder
 from .hugging_face import TransformersEncoder as TransformersEncoder
+from .hugging_face import require_transformers as require_transformers
 from .image import ImageEncoder as ImageEncoder
 from .mlp import MLP as MLP
 from .ngrams import NgramEncoder as NgramEncoder
@@ -24,6 +28,8 @@ from .packed import PackedArrays as PackedArrays
 from .packed import PackedImages as PackedImages
 from .packed import PackedTokens as PackedTokens
 from .seeding import seeded as seeded
+from .spectral import DirectPredictor as DirectPredictor
+from .spectral import MovingCovariance as MovingCovariance
 from .text import TextEncoder as TextEncoder
 from .text_transformer import TextTransformer as TextTransformer
 from .timm_models import TimmEncoder as TimmEncoder

@@ -108,6 +108,21 @@ class Moving:
             load_module(self.average, found.tensors["average"], found.path)
 
 
+def averaging(decay: float) -> Callable[[Any, Any, Any], None]:
+    """The rule of the average of the weights: whole numbers, such as the codes of clusters, are copied."""
+    average = get_ema_multi_avg_fn(decay)
+
+    @torch.no_grad()
+    def update(kept: Any, current: Any, count: Any) -> None:
+        if kept[0].is_floating_point():
+            average(kept, current, count)
+        else:
+            for mine, theirs in zip(kept, current, strict=True):
+                mine.copy_(theirs)
+
+    return update
+
+
 def begin_stage(learner: Learner, span: Span, inputs: Inputs, training: Training, found: Checkpoint | None) -> Moving:
     """Begin a stage, or go on with it if ``found`` is a checkpoint from its middle."""
     learner.enter(span.stage)
@@ -116,7 +131,7 @@ def begin_stage(learner: Learner, span: Span, inputs: Inputs, training: Training
         span.stage.begin(inputs)
     parameters = learner.moved_by(span.stage)
     average = (
-        AveragedModel(learner.module, multi_avg_fn=get_ema_multi_avg_fn(training.average), use_buffers=True)  # type: ignore[no-untyped-call]
+        AveragedModel(learner.module, multi_avg_fn=averaging(training.average), use_buffers=True)  # type: ignore[no-untyped-call]
         if training.average
         else None
     )
