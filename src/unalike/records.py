@@ -16,7 +16,8 @@ Modality = Literal[
 class Paper:
     """Where a system comes from.
 
-    ``roles`` are the kinds of column that the system learns from; ``labels`` tells whether it needs a label.
+    ``roles`` are the kinds of column that the system learns from; ``labels`` tells whether it needs a label, and
+    ``targets`` whether it needs a number to predict.
     ``number`` is the system's number on the board; systems that only serve as baselines have none.
     """
 
@@ -31,6 +32,7 @@ class Paper:
     venue: str | None = None
     kind: Kind = "learner"
     labels: bool = False
+    targets: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,6 +37,14 @@ def test_rows_and_roles() -> None:
         collection["image"]
 
 
+def test_the_target_is_the_named_or_the_only_single_number() -> None:
+    angle, age, pixels = ArrayColumn([[1], [2]]), ArrayColumn([[3], [4]]), ArrayColumn([[5, 6], [7, 8]])
+    assert Collection({"array:angle": angle, "array": pixels}, name="a").target is angle
+    assert Collection({"array:angle": angle, "array:target": age}, name="a").target is age
+    assert Collection({"array:angle": angle, "array:age": age}, name="a").target is None
+    assert Collection({"array": angle, "array:target": pixels}, name="a").target is None
+
+
 def test_columns_must_fit() -> None:
     with pytest.raises(DataError, match="text has 1, text:de has 2"):
         Collection({"text": TextColumn(["a"]), "text:de": TextColumn(["a", "b"])}, name="a")

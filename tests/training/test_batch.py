@@ -8,8 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unalike.data import ArrayColumn, Collection
 from unalike.encoders import Tokens
-from unalike.training import Inputs, ShuffledOrder, step_generator, stream_seed
+from unalike.training import Inputs, ShuffledOrder, inputs_of, step_generator, stream_seed
 
 
 class Table:
@@ -120,3 +121,15 @@ def test_streams_do_not_meet() -> None:
     ]
     assert len(set(seeds)) == len(seeds)
     assert not torch.equal(torch.rand(2, generator=step_generator(0, 1)), torch.rand(2, generator=step_generator(1, 0)))
+
+
+def test_targets_are_numbers_or_nan_where_unknown() -> None:
+    turned = Collection(
+        {"array": ArrayColumn(np.eye(4)), "array:angle": ArrayColumn([[1], [2], [np.nan], [4]])}, name="turned"
+    )
+    seen = inputs_of(turned, {"array": Table(1, 4)}, {"array": ("array",)}, np.array([3, 2, 0]))
+    targets = seen.batch(np.array([2, 1, 0])).targets
+    assert targets.dtype == torch.float32
+    assert targets.nan_to_num(-1).tolist() == [1, -1, 4]
+    with pytest.raises(KeyError, match="no target"):
+        _ = inputs().batch(np.arange(2)).targets

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unalike.data.columns import Column, LabelColumn
+from unalike.data.columns import ArrayColumn, Column, LabelColumn
 from unalike.data.images import Failure
 from unalike.errors import DataError
 
@@ -112,6 +112,17 @@ class Collection:
         """The column of the role ``label``, if there is one."""
         column = self.columns.get("label")
         return column if isinstance(column, LabelColumn) else None
+
+    @property
+    def target(self) -> ArrayColumn | None:
+        """The number to predict for each row: ``array:target``, or else the only ``array:...`` of one number a row."""
+        single = {
+            role: column
+            for role, column in self.columns.items()
+            if role.startswith("array:") and isinstance(column, ArrayColumn) and column.values.shape[1] == 1
+        }
+        role = "array:target" if "array:target" in single or len(single) != 1 else next(iter(single))
+        return single.get(role)
 
     def row(self, index: int) -> dict[str, Any]:
         """One row, decoded: its id and the entry of each role, None where it is missing."""

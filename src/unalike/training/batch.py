@@ -23,12 +23,14 @@ class Inputs:
         codes: by role, int64 ``(N,)``: rows with equal codes hold equal entries (repeated captions); codes are
             comparable between roles of one kind.
         labels: int64 ``(N,)``, -1 where unknown; or None.
+        targets: the numbers to predict, float32 ``(N,)``, NaN where unknown; or None.
     """
 
     prepared: Mapping[str, Prepared]
     present: Mapping[str, np.ndarray] = field(default_factory=dict)
     codes: Mapping[str, np.ndarray] = field(default_factory=dict)
     labels: np.ndarray | None = None
+    targets: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.prepared.values())))
@@ -76,6 +78,13 @@ class Batch:
         if self.inputs.labels is None:
             raise KeyError("these data have no label")
         return torch.from_numpy(self.inputs.labels[self.rows]).to(self.device)
+
+    @property
+    def targets(self) -> Tensor:
+        """The numbers to predict, float32 ``(B,)``, NaN where unknown."""
+        if self.inputs.targets is None:
+            raise KeyError("these data have no target")
+        return torch.from_numpy(self.inputs.targets[self.rows]).to(self.device)
 
     def role(self, name: str) -> Any:
         """The entries of one role: uint8 ``(B, 3, H, W)``, `Tokens`, float ``(B, F)``."""

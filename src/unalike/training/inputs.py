@@ -51,8 +51,8 @@ def inputs_of(
     *,
     label: str = "label",
 ) -> Inputs:
-    """Some rows of some roles by kind, with the classes of one label role, ready to be cut into batches."""
-    classes = collection.columns.get(label)
+    """Some rows of some roles by kind, with the classes of one label role and the target, to be cut into batches."""
+    classes, target = collection.columns.get(label), collection.target
     used = [role for kind in roles for role in roles[kind]]
     present = {role: collection[role].present[rows] for role in used}
     return Inputs(
@@ -60,4 +60,5 @@ def inputs_of(
         present={role: has for role, has in present.items() if not has.all()},
         codes={role: codes[rows] for role, codes in text_codes(collection, tuple(roles.get("text", ()))).items()},
         labels=classes.codes[rows] if isinstance(classes, LabelColumn) else None,
+        targets=None if target is None else np.where(target.present[rows], target.values[rows, 0], np.float32(np.nan)),
     )
