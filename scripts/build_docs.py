@@ -77,7 +77,7 @@ def cards() -> str:
             "",
             f"{paper.authors}. *{paper.title}*. {paper.year}. {where}.",
             "",
-            f"- learns from: {needs}",
+            f"- learns from: {needs}" if needs else f"- kind: {paper.kind}",
             f"- claim: {system.claim.sentence}",
         ]
         if system.claim.baseline:

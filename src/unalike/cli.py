@@ -608,14 +608,16 @@ def show_data(arguments: Data, roles: Mapping[str, str]) -> None:
 
 def show_set(card: Card) -> None:
     """A data set's card, entry by entry."""
-    out.print(f"{card.name}: {card.title}\n\n{card.description}\n", markup=False)
+    out.print(f"{card.name}: {card.title}\n\n{card.description}\n", markup=False, emoji=False)
     for name in ("source", "licence", "script", "roles", "counts", "splits", "split_rule", "problems"):
         value = getattr(card, name)
         if isinstance(value, Mapping):
             value = tuple(f"{key}: {entry}" for key, entry in value.items())
         lines = (str(value),) if isinstance(value, (str, int)) else value
         for number, line in enumerate(lines):
-            out.print(f"{name.replace('_', ' ') + ':' if number == 0 else '':<12}{line}", markup=False)
+            shown = f"{name.replace('_', ' ') + ':' if number == 0 else '':<12}{line}"
+            # "label:family: ..." would come out as a picture of a family.
+            out.print(shown, markup=False, emoji=False)
 
 
 ACTIONS: dict[type, Any] = {

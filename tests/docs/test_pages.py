@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -29,7 +30,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """photos/, photos_test/, more/, cat.png, pairs.csv, pairs.jsonl and notes.parquet."""
+    """photos/, photos_test/, more/, cat.png, pairs.csv, pairs.jsonl, notes.parquet, my-model/ and two texts for it."""
     folder = tmp_path_factory.mktemp("docs")
     generator = np.random.default_rng(0)
 
@@ -57,6 +58,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     lines = [json.dumps({"question": lemma, "answer": gloss}) for lemma, gloss in zip(lemmas, glosses, strict=True)]
     (folder / "pairs.jsonl").write_text("\n".join(lines) + "\n")
+    tiny = runpy.run_path(str(ROOT / "tests" / "decoding" / "tiny_models.py"))
+    for part in (tiny["llama"](window=256), tiny["tokenizer"]()):
+        part.save_pretrained(folder / "my-model")
+    (folder / "prompts.txt").write_text("the old keeper\nthe sea is\n")
+    (folder / "context.txt").write_text("the sea is red and the keeper likes the light .\n")
     return folder
 
 

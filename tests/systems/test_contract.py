@@ -13,12 +13,15 @@ import pytest
 import torch
 
 from unalike import encoders, systems, training
-from unalike.cli import Columns, Fit
+from unalike.cli import Columns, Fit, Generate
 from unalike.data import ArrayColumn, ImageColumn, TextColumn
 from unalike.training import Inputs, Task, Training, train
 
 ROWS, SIZE = 24, 16
 ALL = systems.all_systems()
+LEARNERS = systems.all_systems(kind="learner")
+DECODERS = systems.all_systems(kind="decoder")
+COMMANDS = {"learner": (Fit, Columns, Training), "decoder": (Generate,)}
 
 
 def columns(roles: tuple[str, ...]) -> dict[str, object]:
@@ -73,14 +76,14 @@ def trained(system: systems.System, seed: int = 0, **options: object) -> tuple[t
     return learner, losses
 
 
-@pytest.mark.parametrize("system", ALL, ids=lambda system: system.slug)
+@pytest.mark.parametrize("system", LEARNERS, ids=lambda system: system.slug)
 def test_trains_a_few_steps_with_finite_loss(system: systems.System) -> None:
     _, losses = trained(system)
     assert len(losses) == 4
     assert all(math.isfinite(loss) for loss in losses)
 
 
-@pytest.mark.parametrize("system", ALL, ids=lambda system: system.slug)
+@pytest.mark.parametrize("system", LEARNERS, ids=lambda system: system.slug)
 def test_gradient_reaches_every_trainable_part(system: systems.System) -> None:
     learner, inputs = make(system)
     before = {name: value.detach().clone() for name, value in learner.module.named_parameters()}
@@ -93,7 +96,7 @@ def test_gradient_reaches_every_trainable_part(system: systems.System) -> None:
             assert parameter.grad is None
 
 
-@pytest.mark.parametrize("system", ALL, ids=lambda system: system.slug)
+@pytest.mark.parametrize("system", LEARNERS, ids=lambda system: system.slug)
 def test_same_seed_same_bits(system: systems.System) -> None:
     first, losses = trained(system)
     second, again = trained(system)
@@ -103,7 +106,7 @@ def test_same_seed_same_bits(system: systems.System) -> None:
     assert trained(system, seed=1)[1] != losses
 
 
-@pytest.mark.parametrize("system", ALL, ids=lambda system: system.slug)
+@pytest.mark.parametrize("system", LEARNERS, ids=lambda system: system.slug)
 def test_saved_and_loaded_equal(system: systems.System, tmp_path: Path) -> None:
     learner, _ = trained(system)
     training.save_tensors(tmp_path / "w.safetensors", learner.module.state_dict())
@@ -117,6 +120,25 @@ def test_saved_and_loaded_equal(system: systems.System, tmp_path: Path) -> None:
         ours, theirs = learner.embed(kind, entries), fresh.embed(kind, entries)
         assert torch.equal(ours, theirs)
         assert torch.allclose(ours.norm(dim=1), torch.ones(6), atol=1e-5)
+
+
+@pytest.mark.parametrize("system", DECODERS, ids=lambda system: system.slug)
+def test_decodes_the_same_twice_and_in_transformers_generate(system: systems.System) -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    sizes = {"n_layer": 2, "n_head": 2, "n_embd": 16, "vocab_size": 30, "n_positions": 32}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = GPT2LMHeadModel(GPT2Config(**sizes, bos_token_id=None, eos_token_id=None)).eval()
+    ids, plain = torch.tensor([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]]), torch.tensor([[4, 1, 5], [6, 5, 3]])
+    tokens = []
+    for _ in range(2):
+        decoder = system.build(system.settings())
+        options = {"plain_ids": plain} if decoder.branches == 2 else {}
+        tokens.append(model.generate(ids, custom_generate=decoder, max_new_tokens=9, **options))
+    assert tokens[0].shape == (2, 14)
+    assert torch.equal(tokens[0][:, :5], ids)
+    assert torch.equal(*tokens)
 
 
 @pytest.mark.parametrize("system", ALL, ids=lambda system: system.slug)
@@ -136,7 +158,7 @@ def test_the_file_is_one_page_and_says_what_it_must(system: systems.System) -> N
 
 @pytest.mark.parametrize("system", ALL, ids=lambda system: system.slug)
 def test_own_settings_do_not_hide_common_flags(system: systems.System) -> None:
-    common = {field.name for kind in (Fit, Columns, Training) for field in dataclasses.fields(kind)}
+    common = {field.name for command in COMMANDS[system.paper.kind] for field in dataclasses.fields(command)}
     assert not common & {field.name for field in dataclasses.fields(system.settings)}
 
 

@@ -40,7 +40,7 @@ class TransformersEncoder(TextEncoder):
     def __init__(
         self, folder: str | Path, *, pooling: Pooling = "mean", length: int = 128, frozen: bool = False
     ) -> None:
-        transformers = _transformers()
+        transformers = require_transformers()
         path = _folder(folder, "config.json")
         with seeded(0):  # a pooler that the folder does not hold is drawn at random
             model = transformers.AutoModel.from_pretrained(path, local_files_only=True, dtype=torch.float32)
@@ -77,7 +77,7 @@ class TransformersEncoder(TextEncoder):
 
     @classmethod
     def restore(cls, settings: Mapping[str, Any], assets: Mapping[str, bytes]) -> Self:
-        transformers = _transformers()
+        transformers = require_transformers()
         with _unpacked(assets) as folder:
             config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -137,7 +137,7 @@ class SentenceTransformersEncoder(TextEncoder):
 
     @classmethod
     def restore(cls, settings: Mapping[str, Any], assets: Mapping[str, bytes]) -> Self:
-        transformers = _transformers()
+        transformers = require_transformers()
         with _unpacked(assets) as folder:
             for module in _modules(folder):
                 if module["type"].endswith(".Transformer"):
@@ -146,7 +146,12 @@ class SentenceTransformersEncoder(TextEncoder):
             return cls(folder, **settings)
 
 
-def _transformers() -> Any:
+def require_transformers() -> Any:
+    """The package transformers, which is imported only where a model needs it.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
     try:
         import transformers
     except ImportError as error:

@@ -13,6 +13,7 @@ from .geometry import alignment as alignment
 from .geometry import effective_rank as effective_rank
 from .geometry import even_uniformity as even_uniformity
 from .geometry import hubness as hubness
+from .geometry import isotropy as isotropy
 from .geometry import modality_gap as modality_gap
 from .geometry import modality_separability as modality_separability
 from .geometry import tolerance as tolerance
@@ -40,6 +41,8 @@ from .score import Score as Score
 from .similarity import Histogram as Histogram
 from .similarity import similarity_correlation as similarity_correlation
 from .similarity import similarity_histogram as similarity_histogram
+from .wording import diversity as diversity
+from .wording import repetition as repetition
 from .zeroshot import class_vectors as class_vectors
 from .zeroshot import zero_shot as zero_shot
 from .zeroshot import zero_shot_correct as zero_shot_correct

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -301,6 +302,41 @@ def tolerance(vectors: Vectors, labels: Labels) -> float:
     np.add.at(sums, place, unit)
     # The sum over all pairs is the square of the sum, without the squares of each.
     return float(((sums**2).sum() - (unit**2).sum()) / pairs)
+
+
+def isotropy(texts: Iterable[Vectors]) -> float:
+    """How many directions the hidden states of a language model point in: 1 less the mean cosine within a text.
+
+    Su and Collier, *Contrastive Search Is What You Need For Neural Text Generation* (2023), equation 3: over all pairs
+    of different tokens of one text, pooled over the texts. Exact, from sums.
+
+    Args:
+        texts: of each text ``(T, D)``, a hidden state for each token; `unalike.decoding.hidden_states` gives them.
+
+    Returns:
+        0 where all tokens of a text point the same way, 1 where they are at right angles on average.
+
+    Raises:
+        DataError: no text has two tokens, widths differ, or numbers are not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> from unalike.evaluation import isotropy
+        >>> isotropy([np.eye(4), np.ones((1, 4))]), isotropy([np.ones((9, 4))])
+        (1.0, 0.0)
+    """
+    total, pairs, width = 0.0, 0, None
+    for number, states in enumerate(texts):
+        unit = matrix(states, f"text {number}", unit=True).double()
+        if width is not None and unit.shape[1] != width:
+            raise DataError(f"text {number} has states of {unit.shape[1]} dimensions, those before {width}")
+        count, width = unit.shape
+        # Cosines of all pairs are the square of the sum, less each token with itself.
+        total += float(unit.sum(dim=0).square().sum() - unit.square().sum())
+        pairs += count * (count - 1)
+    if not pairs:
+        raise DataError("no text has two tokens; expected a pair within one text at least")
+    return 1 - total / pairs
 
 
 def _double(vectors: Vectors, start: int) -> torch.Tensor:

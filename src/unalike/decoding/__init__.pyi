@@ -1,0 +1,12 @@
+from .contrast import contrast as contrast
+from .contrast import jensen_shannon as jensen_shannon
+from .contrast import largest_cosine as largest_cosine
+from .contrast import nucleus as nucleus
+from .contrast import plausible as plausible
+from .decoder import Decoder as Decoder
+from .decoder import greedy as greedy
+from .generate import Continuation as Continuation
+from .generate import generate as generate
+from .generate import hidden_states as hidden_states
+from .language_model import load_language_model as load_language_model
+from .texts import Texts as Texts
