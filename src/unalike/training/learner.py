@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from unalike import views
 from unalike.encoders import Encoder
 from unalike.training.batch import Batch, Inputs
 from unalike.training.stages import MakeOrder, Stage
@@ -43,14 +45,25 @@ class Task:
     def random_views(self, kind: str, *own: View) -> Callable[[Batch, torch.Generator], list[Any]]:
         """For each batch, one entry of ``kind`` a row, seen through each of the system's ``own`` views.
 
-        Views that the user chose replace the system's.
+        Views that the user chose replace the system's. Crops of several sizes are `unalike.views.multi_crop`'s views.
         """
+        groups = [(view, len(list(equal))) for view, equal in groupby(self.view.get(kind, view) for view in own)]
 
         def look(batch: Batch, generator: torch.Generator) -> list[Any]:
             [(entries, _)] = batch.choose(self.roles[kind], generator)
-            return [self.view.get(kind, view)(entries, generator) for view in own]
+            return [seen for view, count in groups for seen in looks(view, entries, generator, count)]
 
         return look
+
+
+def looks(view: View, entries: Any, generator: torch.Generator, count: int) -> list[Any]:
+    """``count`` looks of a batch through one view: more than two are made together, as one large batch.
+
+    One or two are drawn one after the other, so that stored results of systems with two views can be made again.
+    """
+    if count > 2 and isinstance(view, views.View):
+        return view.views(entries, generator, count=count)
+    return [view(entries, generator) for _ in range(count)]
 
 
 @dataclass(kw_only=True)

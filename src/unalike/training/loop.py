@@ -110,7 +110,7 @@ class Moving:
 
 def averaging(decay: float) -> Callable[[Any, Any, Any], None]:
     """The rule of the average of the weights: whole numbers, such as the codes of clusters, are copied."""
-    average = get_ema_multi_avg_fn(decay)
+    average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
 
     @torch.no_grad()
     def update(kept: Any, current: Any, count: Any) -> None:
