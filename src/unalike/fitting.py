@@ -358,8 +358,10 @@ def execute(
     write_json(folder / "scores.json", [each.to_json() for each in scores])
     record |= {
         "spec": spec.to_json(),
-        "encoders": {kind: encoder.config() for kind, encoder in learner.encoders.items()},
-        "assets": {kind: sorted(encoder.assets()) for kind, encoder in learner.encoders.items()},
+        # The encoders that the system is built from; those that serve may be made of several (an ensemble).
+        "encoders": {kind: encoder.config() for kind, encoder in ready.towers.items()},
+        "assets": {kind: sorted(encoder.assets()) for kind, encoder in ready.towers.items()},
+        "kinds": list(learner.encoders),
         "task": {
             "rows": len(rows),
             "steps": spec.training.total_steps(len(rows)),
@@ -399,7 +401,7 @@ def keep(learner: training.Learner, ready: Ready, vectors: Mapping[str, np.ndarr
     """Write weights, what the encoders need beside them, the vectors to search, and what a search shows."""
     collection = ready.collection
     training.save_tensors(folder / "weights.safetensors", learner.module.state_dict())
-    for kind, encoder in learner.encoders.items():
+    for kind, encoder in ready.towers.items():
         for name, content in encoder.assets().items():
             write_bytes(folder / "assets" / f"{kind}.{name}", content)
     text_role = choose_text_role(collection)

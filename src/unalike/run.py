@@ -208,7 +208,7 @@ class Run:
     @property
     def kinds(self) -> list[str]:
         """The kinds of things that this run can turn into vectors."""
-        return list(self.record["encoders"])
+        return list(self.record.get("kinds", self.record["encoders"]))
 
     def embed(self, data: Any, *, roles: Mapping[str, str] | None = None, **options: Any) -> Embedded:
         """Vectors of new things.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from unalike.data import ArrayColumn, Column, ImageColumn, TextColumn
@@ -17,6 +18,7 @@ from unalike.encoders import (
     ConvNet,
     EMATeacher,
     Encoder,
+    Ensemble,
     GridNet,
     NgramEncoder,
     TextTransformer,
@@ -24,6 +26,7 @@ from unalike.encoders import (
     VisionTransformer,
     build_encoder,
     default_encoder,
+    fresh_encoder,
     restore_encoder,
 )
 from unalike.encoders.text_transformer import train_bpe
@@ -67,6 +70,10 @@ MAKERS: dict[str, tuple[Callable[[int], Encoder], Callable[[], Column]]] = {
             TEXTS, vocabulary=300, width=12, depth=1, heads=2, pool="class", length=9, seed=seed
         ),
         texts,
+    ),
+    "ensemble": (
+        lambda seed: Ensemble([ConvNet(size=16, widths=(8, 12), depths=(0, 1), seed=seed + i) for i in range(2)]),
+        pictures,
     ),
     "mlp": (lambda seed: MLP.from_columns([numbers()], width=12, hidden=7, seed=seed), numbers),
     "mlp linear": (lambda seed: MLP.from_columns([numbers()], width=12, depth=0, seed=seed), numbers),
@@ -383,3 +390,60 @@ def test_frozen_encoders_stay_as_they_are():
     vector: Tensor = encoder(torch.randn(4, 3, 8, 8)).vector
     assert not vector.requires_grad
     assert all(torch.equal(before[name], value) for name, value in encoder.state_dict().items())
+
+
+def test_an_ensemble_compares_by_the_mean_of_its_towers_cosines():
+    towers = [ConvNet(size=16, widths=(8, width), depths=(0, 0), seed=width) for width in (4, 9)]
+    both = Ensemble(towers).eval()
+    inputs = both.plain(both.prepare(pictures()).take(range(6)))
+    with torch.no_grad():
+        vectors = both(inputs).vector.double()
+        parts = [torch.nn.functional.normalize(tower(inputs).vector.double(), dim=1) for tower in towers]
+    cosines = torch.nn.functional.normalize(vectors, dim=1)
+    torch.testing.assert_close(
+        cosines @ cosines.T, (parts[0] @ parts[0].T + parts[1] @ parts[1].T) / 2, atol=1e-6, rtol=0
+    )
+
+
+def test_an_ensemble_refuses_encoders_that_read_other_things():
+    with pytest.raises(SettingsError, match=r"ConvNet of image at size 16, ConvNet of image at size 32"):
+        Ensemble([ConvNet(size=size, widths=(8,), depths=(0,)) for size in (16, 32)])
+    with pytest.raises(SettingsError, match="at least one"):
+        Ensemble([])
+    with pytest.raises(SettingsError, match="other tokenizers"):
+        Ensemble([TextTransformer.from_texts(texts, width=8, heads=2) for texts in (TEXTS, TEXTS[:3])])
+
+
+def test_an_ensemble_carries_the_assets_of_each_tower():
+    towers = [TextTransformer.from_texts(TEXTS, vocabulary=300, width=8, depth=i + 1, heads=2) for i in range(2)]
+    both = Ensemble(towers).eval()
+    restored = restore_encoder(json.loads(json.dumps(both.config())), both.assets()).eval()
+    restored.load_state_dict(both.state_dict())
+    tokens = both.prepare(texts()).take(range(6))
+    with torch.no_grad():
+        assert torch.equal(restored(restored.prepare(texts()).take(range(6))).vector, both(tokens).vector)
+
+
+def test_a_fresh_encoder_draws_its_weights_and_keeps_the_rest(made):
+    make, prepared = made
+    encoder = make(0)
+    other, again = fresh_encoder(encoder, seed=7), fresh_encoder(encoder, seed=7)
+    assert other.config() == encoder.config()
+    assert any(not torch.equal(a, b) for a, b in zip(other.parameters(), encoder.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(other.parameters(), again.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(other.buffers(), encoder.buffers(), strict=True))
+    torch.manual_seed(0)
+    drawn = [fresh_encoder(encoder) for _ in range(2)]
+    inputs = encoder.plain(prepared.take(range(6)))
+    with torch.no_grad():
+        one, two = (each.eval()(inputs).vector for each in drawn)
+    assert not torch.equal(one, two)
+
+
+def test_weights_that_were_trained_elsewhere_are_no_initial_weights(tmp_path):
+    trained = TimmEncoder("resnet10t", size=32, seed=3)
+    path = tmp_path / "weights.safetensors"
+    save_file(trained.model.state_dict(), path)
+    encoder = TimmEncoder("resnet10t", weights=path, size=32)
+    other = fresh_encoder(encoder, seed=1)
+    assert all(torch.equal(a, b) for a, b in zip(other.parameters(), trained.parameters(), strict=True))

@@ -49,6 +49,8 @@ class Encoder(nn.Module, ABC):
     size: int
     """Side in pixels of what an encoder of pictures reads; others have none."""
     frozen: bool = False
+    pretrained: bool = False
+    """Whether the weights it was made with were trained elsewhere."""
 
     @property
     def token_width(self) -> int:

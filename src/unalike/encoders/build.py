@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from unalike.data import Column
 from unalike.errors import RunError, SettingsError
 
 from .base import Encoder
 from .convnet import ConvNet
+from .ensemble import Ensemble
 from .gridnet import GridNet
 from .hugging_face import SentenceTransformersEncoder, TransformersEncoder
 from .mlp import MLP
@@ -39,6 +42,7 @@ _CLASSES: Mapping[str, type[Encoder]] = {
     "hf": TransformersEncoder,
     "st": SentenceTransformersEncoder,
     "mlp": MLP,
+    "ensemble": Ensemble,
 }
 
 
@@ -150,6 +154,40 @@ def restore_encoder(config: Mapping[str, Any], assets: Mapping[str, bytes]) -> E
             return _CLASSES[name].restore(settings, assets)
     except (TypeError, KeyError, ValueError, SettingsError) as error:
         raise RunError(f"the record of the encoder {name!r} does not fit this version: {error}") from error
+
+
+def fresh_encoder(encoder: Encoder, seed: int | None = None) -> Encoder:
+    """Another encoder of the same shape, with initial weights of its own.
+
+    What an encoder did not draw stays as it is: a tokenizer, the statistics by which it standardises, and weights that
+    were trained elsewhere.
+
+    Args:
+        encoder: is not changed.
+        seed: of the initial weights; None draws from torch's current random state.
+
+    Example:
+        >>> import torch
+        >>> from unalike.encoders import ConvNet, fresh_encoder
+        >>> encoder = ConvNet(size=16, widths=(4, 8), depths=(0, 0))
+        >>> other = fresh_encoder(encoder, seed=1)
+        >>> other.config() == encoder.config()
+        True
+        >>> torch.equal(next(other.parameters()), next(encoder.parameters()))
+        False
+    """
+    if isinstance(encoder, Ensemble):
+        with seeded(seed):
+            return Ensemble([fresh_encoder(tower) for tower in encoder.members])
+    other = copy.deepcopy(encoder)
+    if encoder.pretrained or "seed" not in inspect.signature(type(encoder)).parameters:
+        return other
+    drawn = int(torch.randint(2**31 - 1, ())) if seed is None else seed
+    made = restore_encoder({**encoder.config(), "seed": drawn}, encoder.assets())
+    with torch.no_grad():
+        for old, new in zip(other.parameters(), made.parameters(), strict=True):
+            old.copy_(new)
+    return other
 
 
 _CONV_WIDTHS = (32, 64, 128)

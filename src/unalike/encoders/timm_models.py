@@ -92,6 +92,7 @@ class TimmEncoder(ImageEncoder):
         )
         self.restandardise = _restandardise(model.pretrained_cfg)
         self.name = name
+        self.pretrained = weights is not None
         self.model = model
         if frozen:
             self.freeze()
