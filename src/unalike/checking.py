@@ -226,6 +226,7 @@ class Work:
             seed=job.seed,
             test=sealed if job.stage == "score" else None,
             start=pretrained(claim, job.seed),
+            look=claim.views,
         )
         if job.stage == "tune":
             metric = claim.measures[0].metric if claim.choose is None else claim.choose
@@ -319,7 +320,7 @@ def pretrained(claim: Claim, seed: int) -> dict[str, dict[str, torch.Tensor]] | 
 def digest(start: Any, claim: Claim) -> str:
     import hashlib
 
-    told = repr((sorted(asdict(start).items(), key=str), claim.bed, claim.encoder))
+    told = repr((sorted(asdict(start).items(), key=str), claim.bed, claim.encoder, claim.views))
     return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
@@ -338,6 +339,7 @@ def beside(
         options=dict(claim.training) | dict(arm.training) | {"learning_rate": 0.0},
         seed=job.seed,
         test=Sealed(ground.test),
+        look=claim.views,
     )
     others = floors(ground, trial, untrained)
     result: dict[str, dict[str, float]] = {}

@@ -301,19 +301,12 @@ def make_learner(spec: Spec, ready: Ready) -> training.Learner:
         rows=rows,
         steps=total,
         steps_per_epoch=max(1, rows // spec.training.batch_size),
-        view=chosen_views(spec),
+        view=views.chosen(spec.views, spec.size),
         classes=0 if label is None else len(label.names),
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.stream_seed(spec.training.seed, "weights", 1))
         return found.build(found.settings(**spec.settings), task)
-
-
-def chosen_views(spec: Spec) -> dict[str, training.View]:
-    """The picture views that the user asked for in place of the system's own."""
-    if spec.views == "paper" or "image" not in spec.roles:
-        return {}
-    return {"image": getattr(views, spec.views)(spec.size)}
 
 
 def execute(

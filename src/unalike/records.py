@@ -147,6 +147,7 @@ class Claim:
             of these names replaces them.
         training: settings that all arms share (steps, batch size, learning rate, ...).
         encoder: by kind the encoder and its settings, the same for all arms: ``{"image": {"name": "conv"}}``.
+        views: picture views that replace every arm's own, as ``unalike fit --views`` takes them; ``paper`` for none.
         tune: names of training settings or of the systems' settings, each with the values to choose from. Every arm
             chooses among all combinations on the validation split.
         choose: the metric by which it chooses; the first measure's unless given.
@@ -161,6 +162,7 @@ class Claim:
     arms: Mapping[str, Arm] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     encoder: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    views: str = "paper"
     tune: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     choose: str | Callable[[Any], float] | None = None
     start: Start | None = None

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from unalike import evaluation, training
+from unalike import evaluation, training, views
 from unalike.claims.ground import Ground, Sealed
 from unalike.data import TextColumn
 from unalike.encoders import Prepared
@@ -146,6 +146,7 @@ def run_trial(
     seed: int,
     test: Sealed | None,
     start: Mapping[str, Mapping[str, torch.Tensor]] | None = None,
+    look: str = "paper",
 ) -> Trial:
     """Train one arm at one seed.
 
@@ -162,6 +163,7 @@ def run_trial(
         seed: of the trial.
         test: the sealed test rows, opened here; None scores the validation rows.
         start: by kind the weights of pretrained encoders.
+        look: name of the picture views that replace the system's own.
     """
     kinds = list(dict.fromkeys(role.split(":")[0] for role in found.paper.roles))
     roles = ground.roles(kinds)
@@ -181,6 +183,7 @@ def run_trial(
         rows=len(inputs),
         steps=total,
         steps_per_epoch=max(1, len(inputs) // resolved.batch_size),
+        view=views.chosen(look, ground.bed.size),
         classes=0 if label is None else len(label.names),  # type: ignore[attr-defined]
     )
     chosen = resolve(found, settings)

@@ -5,6 +5,7 @@ from .parameters import ImageParameters as ImageParameters
 from .plain import PlainViews as PlainViews
 from .plain import plain as plain
 from .presets import byol as byol
+from .presets import chosen as chosen
 from .presets import gentle as gentle
 from .presets import moco_v2 as moco_v2
 from .presets import multi_crop as multi_crop

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
+from unalike.errors import SettingsError
+
+from .base import View
 from .image import ImageViews, Size
+from .plain import plain
 
 
 def simclr(size: Size, strength: float = 1.0) -> ImageViews:
@@ -132,3 +137,27 @@ def gentle(size: Size) -> ImageViews:
         blur=0.3,
         blur_sigma=(0.1, 1.0),
     )
+
+
+def chosen(name: str, size: Size) -> dict[str, View]:
+    """Picture views by the name of a preset, to stand in for a system's own: ``{"image": view}``; none for ``paper``.
+
+    Raises:
+        SettingsError: there is no such preset.
+
+    Example:
+        >>> from unalike.views import chosen
+        >>> sorted(chosen("gentle", 32)), chosen("paper", 32)
+        (['image'], {})
+    """
+    presets: dict[str, Callable[[Size], View]] = {
+        "simclr": simclr,
+        "moco_v2": moco_v2,
+        "gentle": gentle,
+        "plain": plain,
+    }
+    if name == "paper":
+        return {}
+    if name not in presets:
+        raise SettingsError(f"views={name!r}: choose one of paper, {', '.join(presets)}")
+    return {"image": presets[name](size)}
