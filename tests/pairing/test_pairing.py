@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unalike.encoders import ConvNet, projector, unit
 from unalike.errors import DataError, SettingsError
 from unalike.pairing import (
     Clusters,
@@ -12,6 +13,7 @@ from unalike.pairing import (
     Edges,
     ExtraNegatives,
     Graph,
+    MomentumDictionary,
     PerSampleState,
     Queue,
     SameIndex,
@@ -152,6 +154,30 @@ def test_a_queue_refuses_what_it_does_not_keep():
         Queue(3, 2).push(torch.ones(1, 3))
     with pytest.raises(DataError, match="label"):
         Queue(3, 2, extra=("label",)).push(torch.ones(1, 2))
+
+
+def test_a_momentum_dictionary_follows_and_keeps_keys_of_earlier_batches():
+    encoder = ConvNet(size=16, widths=(4, 8), depths=(0, 0))
+    head = projector(encoder.width, 8, 4, seed=0)
+    dictionary = MomentumDictionary(encoder, head, momentum=0.75, size=5, width=4)
+    assert dictionary.negatives().shape == (0, 4)
+    pictures = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    first = dictionary.keys(pictures)
+    assert torch.allclose(first, unit(head(encoder(pictures).vector)).detach(), atol=1e-6) and not first.requires_grad
+    with torch.no_grad():
+        encoder.requires_grad_(False), head[0].weight.add_(1.0)
+    before = dictionary.projector.module[0].weight.clone()
+    dictionary.follow(0)
+    assert torch.allclose(dictionary.projector.module[0].weight, before + 0.25, atol=1e-6)
+    dictionary.push(first)
+    second = dictionary.keys(pictures)
+    assert not torch.allclose(first, second, atol=1e-3)
+    dictionary.push(second)
+    held = {tuple(row) for row in dictionary.negatives().tolist()}
+    assert held == {tuple(row) for row in torch.cat([first[1:], second]).tolist()}
+    again = MomentumDictionary(encoder, head, momentum=0.75, size=5, width=4)
+    again.load_state_dict(dictionary.state_dict())
+    assert int(again.updates) == 1 and torch.equal(again.negatives(), dictionary.negatives())
 
 
 def test_per_sample_state():

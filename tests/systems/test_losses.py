@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, logsigmoid, normalize
 
 from unalike import systems, training
+from unalike.objectives import beta_weights
 
 
 def unit(x: Tensor) -> Tensor:
@@ -37,10 +38,44 @@ def simclr(learner, views, s) -> Tensor:
 
 def moco(learner, views, s) -> Tensor:
     q = unit(vectors(learner, "projector", views[:1])[0])
-    k = unit(learner.module["teacher_projector"](learner.module["teacher"](views[1]).vector))
-    queue = learner.module["queue"].vectors().double()
+    dictionary = learner.module["dictionary"]
+    k = unit(dictionary.projector(dictionary.teacher(views[1]).vector))
+    queue = dictionary.queue.vectors().double()
     scores = torch.cat([(q * k).sum(1, keepdim=True), q @ queue.T], 1) / s.temperature
     return cross_entropy(scores, torch.zeros(len(q), dtype=torch.int64))
+
+
+def queried(learner, views) -> tuple[Tensor, Tensor, Tensor]:
+    dictionary = learner.module["dictionary"]
+    q = unit(vectors(learner, "projector", views[:1])[0])
+    return q, unit(dictionary.projector(dictionary.teacher(views[1]).vector)), dictionary.queue.vectors().double()
+
+
+def ft(learner, seen, s) -> Tensor:
+    q, k, queue = queried(learner, seen[0])
+    g = torch.Generator().set_state(seen[1].get_state())
+    w = 1 + beta_weights(q.shape, s.positive_alpha, generator=g, like=q)
+    partner = torch.randperm(len(queue), generator=g)
+    v = beta_weights(queue.shape, s.negative_alpha, generator=g, like=q)
+    away, back = w * q + (1 - w) * k, w * k + (1 - w) * q
+    scores = torch.cat([(away * back).sum(1, keepdim=True), away @ (v * queue + (1 - v) * queue[partner]).T], 1)
+    return cross_entropy(scores / s.temperature, torch.zeros(len(q), dtype=torch.int64))
+
+
+def mochi(learner, seen, s) -> Tensor:
+    q, k, queue = queried(learner, seen[0])
+    g = torch.Generator().set_state(seen[1].get_state())
+    drawn = torch.randint(s.hardest, (len(q), 2 * s.mixtures + s.query_mixtures), generator=g)
+    a = torch.rand(len(q), s.mixtures, generator=g).double()[..., None]
+    b = torch.rand(len(q), s.query_mixtures, generator=g).double()[..., None] / 2
+    rows = []
+    for i in range(len(q)):
+        hardest = queue[(queue @ q[i]).argsort(descending=True)[: s.hardest]]
+        one, two, three = hardest[drawn[i]].split([s.mixtures, s.mixtures, s.query_mixtures])
+        mixed = torch.cat([unit(a[i] * one + (1 - a[i]) * two), unit(b[i] * q[i] + (1 - b[i]) * three)])
+        scores = torch.cat([q[i] @ k[i][:, None], torch.cat([queue, mixed]) @ q[i]]) / s.temperature
+        rows.append(torch.logsumexp(scores, 0) - scores[0])
+    return torch.stack(rows).mean()
 
 
 def byol(learner, views, s) -> Tensor:
@@ -108,6 +143,8 @@ def scarf(learner, views, s) -> Tensor:
 REFERENCES: dict[str, Callable] = {
     "simclr": simclr,
     "moco-v2": moco,
+    "ft": ft,
+    "mochi": mochi,
     "byol": byol,
     "simsiam": simsiam,
     "barlow-twins": barlow,
@@ -126,8 +163,10 @@ def test_loss_is_the_formula(slug: str) -> None:
     batch = inputs.batch(np.arange(10))
     seen = learner.views(batch, torch.Generator().manual_seed(1))
     learner.module.eval()  # dropout off, statistics of batch normalisation fixed
-    if slug == "moco-v2":
-        learner.module["queue"].push(normalize(torch.randn(30, 128, generator=torch.Generator().manual_seed(2))))
+    if slug in ("moco-v2", "ft", "mochi"):
+        dictionary = learner.module["dictionary"]
+        dictionary.push(normalize(torch.randn(300, 128, generator=torch.Generator().manual_seed(2))))
+        dictionary.updates += 1  # MoCHi begins to mix after some steps
     with torch.no_grad():
         expected = REFERENCES[slug](learner, seen, system.settings())
         found = learner.loss(seen)

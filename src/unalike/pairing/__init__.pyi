@@ -1,5 +1,6 @@
 from .dense import Dense as Dense
 from .dense import Soft as Soft
+from .dictionary import MomentumDictionary as MomentumDictionary
 from .edges import Edges as Edges
 from .kmeans import Clustering as Clustering
 from .kmeans import balanced_k_means as balanced_k_means

@@ -39,40 +39,29 @@ CLAIM = Claim(sentence="A queue and a slow teacher replace the large batch.", ba
 def build(settings: Settings, task: training.Task) -> training.Learner:
     encoder = task.encoders["image"]
     projector = encoders.projector(encoder.width, settings.hidden, settings.output)
-    teacher = encoders.EMATeacher(encoder, settings.momentum)
-    teacher_projector = encoders.EMATeacher(projector, settings.momentum)
-    queue = pairing.Queue(settings.queue, settings.output)
+    dictionary = pairing.MomentumDictionary(
+        encoder, projector, momentum=settings.momentum, size=settings.queue, width=settings.output
+    )
     view = views.moco_v2(encoder.size)
 
     def loss(pair):
         first, second = pair
-        queries = encoders.unit(projector(encoder(first).vector))
-        keys = encoders.unit(teacher_projector(teacher(second).vector))
+        queries, keys = encoders.unit(projector(encoder(first).vector)), dictionary.keys(second)
         value = objectives.info_nce(
             queries,
             keys,
             temperature=settings.temperature,
             pairing=pairing.PairsOnly(),  # the other keys of the batch are no negatives, the queue's are
-            extra_negatives=queue.vectors(),
+            extra_negatives=dictionary.negatives(),
         )
-        queue.push(keys)
+        dictionary.push(keys)
         return value
 
-    def follow(step):
-        teacher.update()
-        teacher_projector.update()
-
     return training.Learner(
-        modules={
-            "encoder": encoder,
-            "projector": projector,
-            "teacher": teacher,
-            "teacher_projector": teacher_projector,
-            "queue": queue,
-        },
+        modules={"encoder": encoder, "projector": projector, "dictionary": dictionary},
         encoders={"image": encoder},
         views=task.random_views("image", view, view),
         loss=loss,
-        after_step=follow,
-        frozen=("teacher", "teacher_projector"),
+        after_step=dictionary.follow,
+        frozen=("dictionary",),
     )
