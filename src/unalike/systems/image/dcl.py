@@ -85,7 +85,8 @@ LARGE = {"batch_size": 256, "epochs": 6}
 CLAIM = Claim(
     sentence="Without the positive in the denominator small batches learn as well as large ones.",
     baseline="simclr",
-    bed=Bed(set="clutter", rows=2000),
+    bed=Bed(set="glyph", rows=2000),
+    views="gentle",
     arms={
         "system": Arm(training=SMALL),
         "baseline": Arm(system="simclr", settings={"temperature": 0.1}, training=SMALL),
