@@ -145,6 +145,7 @@ def test_data_sets_and_cards(place: Path) -> None:
     for name in ("emoji", "wordnet", "digits", "tuxpaint"):
         assert name in text
     assert "licence" in unalike("data", "emoji", cwd=place)
+    assert "label:family: its family" in unalike("data", "glyph", cwd=place), "no word becomes a picture"
 
 
 def test_version_names_what_computes_the_scores(place: Path) -> None:
