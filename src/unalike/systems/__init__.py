@@ -27,6 +27,7 @@ FILES = (
     "image.supcon",
     "image.triplet",
     "image.dcl",
+    "image.temperature",
     "image.swav",
     "text.simcse",
     "text.simcse_supervised",
