@@ -1,4 +1,4 @@
-"""Losses of several views: MV-InfoNCE, MV-DHEL and Symile against plain loops, and their two-view identities."""
+"""Losses of several views: against plain loops, and their two-view identities."""
 
 from __future__ import annotations
 
@@ -12,9 +12,33 @@ from loops import agree, batches, few, seeds, vectors, widths
 from torch import Tensor
 
 from unalike.errors import DataError, SettingsError
-from unalike.objectives import clip, mv_dhel, mv_info_nce, symile
+from unalike.objectives import clip, mv_dhel, mv_info_nce, nt_xent, pairwise_nt_xent, symile
 
 views = st.integers(2, 4)
+
+
+@few
+@given(seeds, batches, widths, views)
+def test_pairwise_nt_xent_equals_loops(seed: int, size: int, width: int, number: int) -> None:
+    def loops(u: Tensor) -> Tensor:
+        terms = []
+        for v in range(number):
+            for w in range(v + 1, number):
+                looks = [(x, i) for x in (v, w) for i in range(size)]
+                for x, i in looks:
+                    below = [u[x, i] @ u[y, j] / 0.4 for y, j in looks if (y, j) != (x, i)]
+                    terms.append(torch.stack(below).logsumexp(0) - u[x, i] @ u[v + w - x, i] / 0.4)
+        return torch.stack(terms).mean()
+
+    agree(lambda u: pairwise_nt_xent(list(u), temperature=0.4), loops, vectors(seed, number, size, width))
+
+
+def test_pairwise_nt_xent_of_two_views_is_nt_xent() -> None:
+    first, second = vectors(5, 2, 6, 4)
+    pair = nt_xent(first, second, temperature=0.3)
+    torch.testing.assert_close(pairwise_nt_xent([first, second], temperature=0.3), pair)
+    with pytest.raises(DataError):
+        pairwise_nt_xent([first], temperature=0.3)
 
 
 @few

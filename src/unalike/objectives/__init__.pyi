@@ -54,6 +54,7 @@ from .multilabel import soft_top_k_loss as soft_top_k_loss
 from .multilinear import symile as symile
 from .multiview import mv_dhel as mv_dhel
 from .multiview import mv_info_nce as mv_info_nce
+from .multiview import pairwise_nt_xent as pairwise_nt_xent
 from .native import backend as backend
 from .native import use_backend as use_backend
 from .ordering import groco as groco

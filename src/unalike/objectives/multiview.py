@@ -10,9 +10,39 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from unalike.objectives.checks import at_least, several_views
+from unalike.objectives.contrastive import nt_xent
 from unalike.objectives.precision import full_precision
 from unalike.objectives.score import inverse_temperature, score_sums
 from unalike.pairing import SameIndex
+
+
+def pairwise_nt_xent(views: Sequence[Tensor], *, temperature: float | Tensor) -> Tensor:
+    """NT-Xent of every two of several views, averaged: what one did with more than two views before.
+
+    ``mean_{v < w} nt_xent(u_v, u_w)``; each term sees the looks of its own two views alone.
+
+    Paper: the baseline PWE of Koromilas et al., "A Principled Framework for Multi-View Contrastive Learning", 2025; also
+    Tian, Krishnan, Isola, "Contrastive Multiview Coding", ECCV 2020 (there the full graph of views).
+
+    Args:
+        views: two or more views, each unit vectors ``(B, D)``.
+        temperature: above zero: a number, or a tensor with one entry.
+
+    Data: two or more views, or modalities, of each sample; no labels.
+    Cost: V (V - 1) / 2 times 16 B^2 D flops; memory O(V B D).
+
+    Raises:
+        DataError: fewer than two views, or views of different shapes. SettingsError: temperature is not above zero.
+
+    Example:
+        >>> import torch
+        >>> from unalike.objectives import pairwise_nt_xent
+        >>> round(float(pairwise_nt_xent([torch.eye(2)] * 3, temperature=1.0)), 4)  # log(1 + 2 / e) for each pair
+        0.5514
+    """
+    several_views(views)
+    pairs = [nt_xent(one, other, temperature=temperature) for one, other in combinations(views, 2)]
+    return torch.stack(pairs).mean()
 
 
 @full_precision
