@@ -21,8 +21,8 @@ def pairwise_nt_xent(views: Sequence[Tensor], *, temperature: float | Tensor) ->
 
     ``mean_{v < w} nt_xent(u_v, u_w)``; each term sees the looks of its own two views alone.
 
-    Paper: the baseline PWE of Koromilas et al., "A Principled Framework for Multi-View Contrastive Learning", 2025; also
-    Tian, Krishnan, Isola, "Contrastive Multiview Coding", ECCV 2020 (there the full graph of views).
+    Paper: the baseline PWE of Koromilas et al., "A Principled Framework for Multi-View Contrastive Learning", 2025;
+    earlier Tian, Krishnan, Isola, "Contrastive Multiview Coding", ECCV 2020 (the full graph of views).
 
     Args:
         views: two or more views, each unit vectors ``(B, D)``.
