@@ -1,5 +1,6 @@
-"""Write the pages that are made from the code: docs/losses.md from the objectives' docstrings, docs/systems.md from
-the systems' records.
+"""Write the pages that are made from the code and from the stored results: docs/losses.md from the objectives'
+docstrings, docs/systems.md and a page for each measured system from the systems' files, RESULTS.md and its pictures
+from the rows under results/.
 
     python scripts/build_docs.py [--check]
 
@@ -9,16 +10,22 @@ With --check nothing is written; the exit code tells whether the pages are curre
 from __future__ import annotations
 
 import argparse
+import ast
 import inspect
 import json
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
-from unalike import objectives, systems
+from unalike import checking, objectives, systems
+from unalike.claims import board, read_rows
+from unalike.claims.rows import Row, reason
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+ROWS = read_rows(ROOT / "results")
+STALE = {slug: checking.stale(row) for slug, row in ROWS.items()}
 
 
 def section(docstring: str, name: str) -> str:
@@ -68,23 +75,120 @@ def cards() -> str:
     lines = ["# The systems", "", "Made from the systems' files by `python scripts/build_docs.py`.", ""]
     for system in systems.all_systems():
         paper = system.paper
-        where = ", ".join(each for each in (paper.venue, f"arXiv {paper.arxiv}" if paper.arxiv else None) if each)
         needs = ", ".join((*paper.roles, "label") if paper.labels else paper.roles)
         lines += [
             f"## {system.slug}",
             "",
             inspect.cleandoc(system.module.__doc__ or ""),
             "",
-            f"{paper.authors}. *{paper.title}*. {paper.year}. {where}.",
+            citation(system),
             "",
             f"- learns from: {needs}" if needs else f"- kind: {paper.kind}",
             f"- claim: {system.claim.sentence}",
         ]
         if system.claim.baseline:
             lines.append(f"- argues against: {system.claim.baseline}")
-        lines.append(f"- file: `src/unalike/systems/{'/'.join(system.module.__name__.split('.')[-2:])}.py`")
+        if system.slug in ROWS:
+            lines.append(f"- measured: {ROWS[system.slug].first.verdict}, see [its page](systems/{system.slug}.md)")
+        lines.append(f"- file: `{source(system)}`")
         lines.append("")
     return "\n".join(lines)
+
+
+def citation(system: systems.System) -> str:
+    paper = system.paper
+    where = ", ".join(each for each in (paper.venue, f"arXiv {paper.arxiv}" if paper.arxiv else None) if each)
+    return f"{paper.authors}. *{paper.title}*. {paper.year}. {where}."
+
+
+def source(system: systems.System) -> str:
+    return f"src/unalike/systems/{'/'.join(system.module.__name__.split('.')[-2:])}.py"
+
+
+def page(system: systems.System) -> str:
+    """A newcomer's page of one measured system."""
+    row = ROWS[system.slug]
+    stale = " The row is stale: its code has changed since it was measured." if STALE[system.slug] else ""
+    why = reason(ROOT / "results", system.slug)
+    paper = system.paper
+    needs = "sub-folders are the classes" if paper.labels else "a folder of pictures"
+    minutes = f"{row.seconds['all']:.0f} s, {len(row.seeds)} pairs of trials, largest process {row.memory:.0f} MiB"
+    lines = [
+        f"# {paper.number} {system.slug}",
+        "",
+        inspect.cleandoc(system.module.__doc__ or ""),
+        "",
+        citation(system),
+        "",
+        "Made by `python scripts/build_docs.py` from the system's file and its stored row.",
+        "",
+        "## In a picture",
+        "",
+        f"![Scores, losses and seeds of {system.slug}](../pictures/claims/{system.slug}.svg)",
+        "",
+        *formulas(system),
+        "## In code",
+        "",
+        "```python",
+        inspect.getsource(system.build).rstrip(),
+        "```",
+        "",
+        f"The whole file: [`{source(system)}`](../../{source(system)}).",
+        "",
+        "## Does it hold?",
+        "",
+        f"> {system.claim.sentence}",
+        "",
+        *board.measures(row),
+        "",
+        f"On {', '.join(row.data)}; {minutes}.{stale} Repeat it: `unalike check {system.slug}`",
+        "",
+    ]
+    if why:
+        lines += ["### What did not come out as the paper says", "", why, ""]
+    if paper.kind == "learner":
+        lines += [
+            "## On your own data",
+            "",
+            f"    unalike fit photos/ --system {system.slug}      # {needs}",
+            f"    unalike compare {system.slug} {row.baseline or 'simclr'} --data photos/",
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def formulas(system: systems.System) -> list[str]:
+    """What the objectives say that the system's file uses."""
+    tree = ast.parse(Path(system.module.__file__ or "").read_text(encoding="utf-8"))
+    used = dict.fromkeys(
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "objectives"
+    )
+    lines = []
+    for name in used:
+        docstring = inspect.getdoc(getattr(objectives, name)) or ""
+        if code := formula(docstring):
+            lines += [f"- `{name}`: {docstring.splitlines()[0]}", "", f"      {code}", ""]
+    return ["## In a formula", "", *lines] if lines else []
+
+
+def results() -> str:
+    """The board."""
+    return board.board(
+        list(ROWS.values()),
+        stale=lambda row: STALE[row.slug],
+        page=lambda row: f"docs/systems/{row.slug}.md",
+        picture="docs/pictures/claims/board.svg",
+    )
+
+
+def draw(rows: dict[str, Row]) -> None:
+    """The pictures of the board and of each measured system."""
+    folder = DOCS / "pictures" / "claims"
+    board.draw_board(list(rows.values()), folder / "board.svg")
+    for slug, row in rows.items():
+        board.draw_page(row, folder / f"{slug}.svg")
 
 
 def speed() -> str:
@@ -121,7 +225,13 @@ def readme() -> str:
     )
 
 
-PAGES = {"../README.md": readme, "losses.md": losses, "systems.md": cards}
+PAGES = {
+    "../README.md": readme,
+    "../RESULTS.md": results,
+    "losses.md": losses,
+    "systems.md": cards,
+    **{f"systems/{slug}.md": partial(page, systems.find(slug)) for slug in ROWS},
+}
 
 
 def main() -> None:
@@ -134,7 +244,10 @@ def main() -> None:
         if not path.exists() or path.read_text(encoding="utf-8") != content:
             stale.append(name)
             if not arguments.check:
+                path.parent.mkdir(exist_ok=True)
                 path.write_text(content, encoding="utf-8")
+    if not arguments.check and ROWS:
+        draw(ROWS)
     if arguments.check and stale:
         sys.exit(f"not current: {', '.join(stale)}; run python scripts/build_docs.py")
 

@@ -1,4 +1,3 @@
-from .board import write_board as write_board
 from .code import code_hash as code_hash
 from .ground import Ground as Ground
 from .ground import Sealed as Sealed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -235,15 +235,3 @@ def draw_seeds(axes: Any, result: Result) -> None:
 
 def title(row: Row, arm: str) -> str:
     return row.slug if arm == "system" else row.baseline or arm if arm == "baseline" else arm
-
-
-def write_board(
-    folder: Path, rows: Mapping[str, Row], *, stale: Callable[[Row], bool], page: Callable[[Row], str]
-) -> None:
-    """Write ``RESULTS.md`` and the pictures of the rows under ``docs/pictures/claims``."""
-    pictures = folder / "docs" / "pictures" / "claims"
-    draw_board(list(rows.values()), pictures / "board.svg")
-    for row in rows.values():
-        draw_page(row, pictures / f"{row.slug}.svg")
-    text = board(list(rows.values()), stale=stale, page=page, picture="docs/pictures/claims/board.svg")
-    (folder / "RESULTS.md").write_text(text, encoding="utf-8")
