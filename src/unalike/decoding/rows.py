@@ -34,11 +34,15 @@ class Rows:
         self.positions = mask.sum(1)
         self.cache: Any = require_transformers().DynamicCache(config=model.config)
         self.hidden: Tensor | None = None
-        self._ahead: tuple[Tensor, Tensor, Tensor] | None = None
+        self._ahead: tuple[Tensor, Tensor | None, Tensor] | None = None
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         logits, states = self._forward(ids, positions, mask.long() if self.padded else None, states=hidden, keep=1)
         self.logits = logits[:, -1]
+        self._plain_head = False
         if states is not None:
+            # Some models scale or cap what the head gives; where none does, the head alone serves one row of many.
+            again = model.get_output_embeddings()(states[:, -1].to(model.dtype)).float()
+            self._plain_head = again.shape == self.logits.shape and torch.allclose(again, self.logits, atol=1e-4)
             self.hidden = nn.functional.normalize(states, dim=-1)
 
     def advance(self, tokens: Tensor) -> None:
@@ -70,18 +74,23 @@ class Rows:
             added = torch.zeros(mask.shape, dtype=self.model.dtype, device=mask.device)
             added.masked_fill_(~mask, torch.finfo(added.dtype).min)
             positions = self.positions[:, None].expand(-1, count)
-            logits, states = self._forward(candidates, positions, added[:, None], states=True)
+            logits, states = self._forward(
+                candidates, positions, added[:, None], states=True, head=not self._plain_head
+            )
         else:
             self.cache.batch_repeat_interleave(count)
             mask = nn.functional.pad(self.mask, (0, 1), value=True).repeat_interleave(count, 0).long()
             positions = self.positions.repeat_interleave(count)[:, None]
             logits, states = self._forward(
-                candidates.reshape(-1, 1), positions, mask if self.padded else None, states=True
+                candidates.reshape(-1, 1),
+                positions,
+                mask if self.padded else None,
+                states=True,
+                head=not self._plain_head,
             )
-            logits = logits.reshape(rows, count, -1)
         assert states is not None
         states = states.reshape(rows, count, -1)
-        self._ahead = candidates, logits, states
+        self._ahead = candidates, logits if logits is None else logits.reshape(rows, count, -1), states
         return states
 
     def join(self, other: Self) -> bool:
@@ -101,9 +110,18 @@ class Rows:
         return True
 
     def _forward(
-        self, ids: Tensor, positions: Tensor, mask: Tensor | None, *, states: bool, keep: int = 0
-    ) -> tuple[Tensor, Tensor | None]:
-        takes = _parameters(self.model)
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        mask: Tensor | None,
+        *,
+        states: bool,
+        keep: int = 0,
+        head: bool = True,
+    ) -> tuple[Any, Tensor | None]:
+        """Logits, unless the head is left out, and the last layer's states, if they are asked for."""
+        called = self.model if head else self.model.base_model
+        takes = _parameters(called)
         given: dict[str, Any] = {"input_ids": ids, "use_cache": True, "return_dict": True}
         given["cache" if "cache" in takes else "past_key_values"] = self.cache
         if mask is not None:
@@ -114,10 +132,11 @@ class Rows:
             given["logits_to_keep"] = keep
         if states:
             given["output_hidden_states"] = True
-        found = self.model(**given)
-        return found.logits.float(), found.hidden_states[-1].float() if states else None
+        found = called(**given)
+        return found.logits.float() if head else None, found.hidden_states[-1].float() if states else None
 
     def _take(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """What was found for the candidates that were chosen; the cache keeps these and no others."""
         assert self._ahead is not None
         (candidates, logits, states), self._ahead = self._ahead, None
         matches = candidates == tokens[:, None]
@@ -135,7 +154,10 @@ class Rows:
                     setattr(layer, name, kept[:, :, : length + 1])
         else:
             self.cache.batch_select_indices(every * count + choice)
-        return logits[every, choice][:, None], states[every, choice][:, None]
+        state = states[every, choice][:, None]
+        if logits is not None:
+            return logits[every, choice][:, None], state
+        return self.model.get_output_embeddings()(state.to(self.model.dtype)).float(), state
 
     def _grow_mask(self) -> None:
         self.mask = nn.functional.pad(self.mask, (0, 1), value=True)
