@@ -519,11 +519,13 @@ def show_row(row: Any, words: Mapping[str, str] = {}) -> None:
     """A row as a table: both arms, the difference with its interval, the verdict, the floors."""
     from unalike.claims.board import effect
 
+    slugs = {"system": row.slug, "baseline": row.baseline or "baseline"}
     table = Table(box=None, pad_edge=False)
     for name in ("measured", "arms", "effect [95% interval]", "verdict", "floors"):
         table.add_column(name)
     for result in row.results:
-        means = "\n".join(f"{name} {sum(values) / len(values):.3g}" for name, values in result.values.items())
+        arms = ((slugs.get(name, name), sum(values) / len(values)) for name, values in result.values.items())
+        means = "\n".join(f"{name} {mean:.3g}" for name, mean in arms)
         floors = "\n".join(f"{name} {value:.3f}" for name, value in result.floors.items())
         name = f"{result.name}\n(mechanism)" if result.mechanism else result.name
         table.add_row(
@@ -540,18 +542,25 @@ def show_row(row: Any, words: Mapping[str, str] = {}) -> None:
 
 def show_systems(arguments: Systems, roles: Mapping[str, str]) -> None:
     from unalike import systems
+    from unalike.claims.rows import read_rows, stored
 
     if arguments.slug is not None:
         show_card(systems.find(arguments.slug))
         return
+    rows = read_rows(stored())
     table = Table(box=None, pad_edge=False)
-    for name in ("system", "modality", "learns from", "paper"):
-        table.add_column(name)
+    for name in ("no.", "system", "modality", "learns from", "paper", "verdict", "mechanism"):
+        table.add_column(name, justify="right" if name == "no." else "left")
     for system in systems.all_systems(arguments.modality):
         paper = system.paper
-        needs = ", ".join((*paper.roles, "label") if paper.labels else paper.roles) or f"({paper.kind})"
-        table.add_row(system.slug, paper.modality, needs, f"{paper.title} ({paper.year})")
+        needs = ", ".join((*paper.roles, "label") if paper.labels else paper.roles) or paper.kind
+        row = rows.get(system.slug)
+        verdicts = ("", "") if row is None else (row.first.verdict, row.mechanism or "")
+        table.add_row(
+            str(paper.number or ""), system.slug, paper.modality, needs, f"{paper.title} ({paper.year})", *verdicts
+        )
     out.print(table)
+    out.print("\nunalike systems SLUG shows a system's card, unalike check SLUG measures its claim here.")
 
 
 def show_card(system: Any) -> None:
@@ -575,11 +584,26 @@ def show_card(system: Any) -> None:
     out.print("\nSettings:")
     for line in inspect.getsource(system.settings).splitlines()[2:]:
         out.print(escape(line))
-    if system.recipe is None:
+    if system.recipe is not None:
+        out.print("\nRecipe:")
+        for each in dataclasses.fields(system.recipe):
+            out.print(f"    {each.name} = {getattr(system.recipe, each.name)}")
+    show_stored(system)
+
+
+def show_stored(system: Any) -> None:
+    """What the stored row says of a system's claim."""
+    from unalike.claims.rows import read_row, reason, stored
+
+    path = stored() / f"{system.slug}.json"
+    if not path.exists():
+        out.print("\nMeasured: not yet")
         return
-    out.print("\nRecipe:")
-    for each in dataclasses.fields(system.recipe):
-        out.print(f"    {each.name} = {getattr(system.recipe, each.name)}")
+    row = read_row(path)
+    out.print(f"\nMeasured on {', '.join(row.data)}:")
+    show_row(row)
+    if why := reason(stored(), system.slug):
+        out.print(f"\n{why}", markup=False)
 
 
 def show_data(arguments: Data, roles: Mapping[str, str]) -> None:

@@ -225,7 +225,8 @@ def draw_seeds(axes: Any, result: Result) -> None:
         )
     for place, name in enumerate(names):
         axes.plot(place, np.mean(result.values[name]), "_", color="#111111", markersize=22, markeredgewidth=2)
-    for name, value in result.floors.items():
+    floors = {name: value for name, value in result.floors.items() if name != "shuffled"}
+    for name, value in floors.items():
         axes.axhline(value, linestyle=":", linewidth=0.8, color="#b3382c")
         axes.annotate(name, (len(names) - 0.55, value), fontsize=6.5, color="#b3382c", va="bottom", ha="right")
     axes.set_xticks(range(len(names)), names)

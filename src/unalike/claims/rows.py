@@ -98,6 +98,13 @@ def read_row(path: Path) -> Row:
     return row
 
 
+def stored() -> Path:
+    """Where the rows are that came with the package: beside it in a checkout, inside it where it was installed."""
+    package = Path(__file__).parents[1]
+    inside = package / "results"
+    return inside if inside.exists() else package.parents[1] / "results"
+
+
 def read_rows(folder: Path) -> dict[str, Row]:
     """All stored rows by slug."""
     return {path.stem: read_row(path) for path in sorted(folder.glob("*.json"))}

@@ -1,0 +1,69 @@
+"""The page on one's own system, followed to the letter in a copy of the source."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "own-system.md"
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A copy of the source with the page's file and line in it."""
+    copy = tmp_path_factory.mktemp("checkout")
+    shutil.copytree(ROOT / "src", copy / "src")
+    shutil.copytree(ROOT / "tests" / "systems", copy / "tests" / "systems")
+    for name in ("pyproject.toml", "conftest.py"):
+        shutil.copy(ROOT / name, copy / name)
+    file, line = (text for language, text in FENCE.findall(PAGE.read_text()) if language == "py")
+    (copy / "src/unalike/systems/image/spectral.py").write_text(file)
+    listing = copy / "src/unalike/systems/__init__.py"
+    text = listing.read_text()
+    listing.write_text(text.replace("FILES = (\n", "FILES = (\n" + line, 1))
+    return copy
+
+
+def run(checkout: Path, command: str) -> str:
+    words = shlex.split(command)
+    words = [sys.executable, "-m", "unalike", *words[1:]] if words[0] == "unalike" else [sys.executable, *words[1:]]
+    environment = os.environ | {"PYTHONPATH": str(checkout / "src"), "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
+    done = subprocess.run(words, cwd=checkout, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_the_page_works_as_it_is_written(checkout):
+    file = (checkout / "src/unalike/systems/image/spectral.py").read_text()
+    code = [line for line in file.splitlines() if line.strip()]
+    assert len(code) <= 70
+    commands = [
+        line for language, text in FENCE.findall(PAGE.read_text()) if language == "text" for line in text.splitlines()
+    ]
+    assert [command.split()[:2] for command in commands] == [
+        ["unalike", "systems"],
+        ["unalike", "fit"],
+        ["python", "-m"],
+        ["unalike", "check"],
+    ]
+    assert "Spectral Contrastive Loss" in run(checkout, commands[0])
+    run(checkout, commands[1])
+    assert (checkout / "runs/spectral/report.html").exists()
+    assert re.search(r"[6-9] passed", run(checkout, commands[2]))
+    # Two seeds in one process: the same command in a test's time.
+    run(checkout, commands[3] + " --seeds 2 --jobs 1")
+    row = json.loads((checkout / "results/spectral.json").read_text())
+    assert {measure["name"] for measure in row["measures"]} == {
+        "kNN accuracy, no more than 0.01 lower",
+        "effective rank",
+    }
