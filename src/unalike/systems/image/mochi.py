@@ -125,6 +125,7 @@ CLAIM = Claim(
     sentence="Hard negatives mixed for each query make MoCo's space transfer better than more negatives do.",
     baseline="moco-v2",
     bed=Bed(set="emoji", roles={"image": ("image:google", "image:twitter")}),
+    views="gentle",
     training={"batch_size": 64, "steps": 300},
     arms={
         "system": Arm(settings={"queue": 256, "hardest": 32, "mixtures": 32, "query_mixtures": 8}),
