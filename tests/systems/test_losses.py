@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -78,6 +79,45 @@ def mochi(learner, seen, s) -> Tensor:
     return torch.stack(rows).mean()
 
 
+def mvdhel(learner, views, s) -> Tensor:
+    z = [unit(v) for v in vectors(learner, "projector", views)]
+    rows = []
+    for i in range(len(z[0])):
+        pairs = [a[i] @ b[i] / s.temperature for a, b in combinations(z, 2)]
+        others = [torch.cat([v[:i], v[i + 1 :]]) @ v[i] / s.temperature for v in z]
+        rows.append(sum(row.logsumexp(0) for row in others) - torch.stack(pairs).logsumexp(0))
+    return torch.stack(rows).mean()
+
+
+def cacr(learner, views, s) -> Tensor:
+    z = [unit(v) for v in vectors(learner, "projector", views)]
+    pull, push = [], []
+    for v, i in product(range(len(z)), range(len(z[0]))):
+        near = torch.stack([(z[v][i] - z[w][i]).square().sum() for w in range(len(z)) if w != v])
+        pull.append(((s.attraction * near).softmax(0) * near).sum())
+        for w in range(v + 1, len(z)):
+            far = torch.stack([(z[v][i] - z[w][j]).square().sum() for j in range(len(z[0])) if j != i])
+            push.append(-((-s.repulsion * far).softmax(0) * far).sum())
+    return torch.stack(pull).mean() + torch.stack(push).mean()
+
+
+def groco(learner, views, s) -> Tensor:
+    z = [unit(v) for v in vectors(learner, "projector", views)]
+    costs = []
+    for v, i in product(range(len(z)), range(len(z[0]))):
+        far = sorted(float(z[v][i] @ z[v][j]) for j in range(len(z[0])) if j != i)[-s.hardest :]
+        near = sorted(float(z[v][i] @ z[w][i]) for w in range(len(z)) if w != v)
+        values, places = np.array(far + near), np.eye(len(far + near))
+        for layer in range(len(values)):
+            for a in range(layer % 2, len(values) - 1, 2):
+                keep = np.arctan(s.steepness * (values[a + 1] - values[a])) / np.pi + 0.5
+                swap = np.array([[keep, 1 - keep], [1 - keep, keep]])
+                values[a : a + 2], places[a : a + 2] = swap @ values[a : a + 2], swap @ places[a : a + 2]
+        top = places[len(far) :].sum(0)  # of each element, what lands in the ranks of the positives
+        costs += [-np.log(1 - top[: len(far)]), -np.log(top[len(far) :])]
+    return torch.tensor(np.concatenate(costs).mean())
+
+
 def byol(learner, views, s) -> Tensor:
     p = [unit(learner.module["predictor"](z)) for z in vectors(learner, "projector", views)]
     t = [unit(learner.module["teacher_projector"](learner.module["teacher"](v).vector)) for v in views]
@@ -145,6 +185,9 @@ REFERENCES: dict[str, Callable] = {
     "moco-v2": moco,
     "ft": ft,
     "mochi": mochi,
+    "mvdhel": mvdhel,
+    "cacr": cacr,
+    "groco": groco,
     "byol": byol,
     "simsiam": simsiam,
     "barlow-twins": barlow,
