@@ -60,8 +60,11 @@ class Bed:
         label: the role whose classes metrics read unless they name another.
         roles: by kind the roles that are learned from; every role of the kind where it is left out.
         rows: at most this many training rows, the same ones for every arm; all of them where it is None.
+        classes: names of the label's classes that are learned from, the others being tested on alone; all unless given.
         columns: for tables, role to column name.
         label_column: for tables, the column with the class.
+        prompts: for decoders, makes `unalike.claims.Prompt` objects of the opened collection, with a NumPy generator
+            for what is random about them; ``rows`` of them are drawn for each seed.
     """
 
     set: str
@@ -69,8 +72,10 @@ class Bed:
     label: str = "label"
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rows: int | None = None
+    classes: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
     label_column: str | None = None
+    prompts: Callable[[Any, Any], Sequence[Any]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,8 +150,10 @@ class Claim:
         measures: what is measured; the first is the one that the board shows.
         arms: beside ``system`` (the system with its defaults) and ``baseline`` (that slug) any further ones; an entry
             of these names replaces them.
-        training: settings that all arms share (steps, batch size, learning rate, ...).
-        encoder: by kind the encoder and its settings, the same for all arms: ``{"image": {"name": "conv"}}``.
+        training: settings that all arms share (steps, batch size, learning rate, ...); for decoders those of
+            `unalike.decoding.generate`.
+        encoder: by kind the encoder and its settings, the same for all arms: ``{"image": {"name": "conv"}}``; for
+            decoders the language model: ``{"text": {"name": "smollm2"}}``.
         views: picture views that replace every arm's own, as ``unalike fit --views`` takes them; ``paper`` for none.
         tune: names of training settings or of the systems' settings, each with the values to choose from. Every arm
             chooses among all combinations on the validation split.

@@ -48,3 +48,12 @@ def test_fewer_rows_are_the_same_ones_every_time():
     first = Ground.of(Bed(set="made", rows=10), collection(), {}).train
     assert len(first) == 10
     assert first.tolist() == Ground.of(Bed(set="made", rows=10), collection(), {}).train.tolist()
+
+
+def test_some_classes_may_be_learned_from_and_all_tested():
+    ground = Ground.of(Bed(set="made", classes=("a", "c")), collection(), {})
+    codes = ground.collection["label"].codes
+    assert set(codes[ground.train]) == {0, 2}
+    assert set(codes[ground.test]) == {0, 1, 2, 3}
+    with pytest.raises(DataError, match="no class z"):
+        Ground.of(Bed(set="made", classes=("z",)), collection(), {})

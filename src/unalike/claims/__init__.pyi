@@ -1,4 +1,7 @@
 from .code import code_hash as code_hash
+from .generation import Generation as Generation
+from .generation import Prompt as Prompt
+from .generation import run_generation as run_generation
 from .ground import Ground as Ground
 from .ground import Sealed as Sealed
 from .harness import Job as Job

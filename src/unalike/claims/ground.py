@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from unalike import encoders
-from unalike.data import Collection
+from unalike.data import Collection, LabelColumn
 from unalike.errors import DataError
 from unalike.records import Bed
 
@@ -89,6 +89,8 @@ class Ground:
             crossing = {name for name, groups in sets.items() if groups & learned}
             if crossing:
                 raise DataError(f"groups of {collection.name} cross from train into {', '.join(sorted(crossing))}")
+        if bed.classes:
+            train = train[np.isin(train, rows_of_classes(collection, bed))]
         if bed.rows is not None and bed.rows < len(train):
             train = np.sort(np.random.default_rng(0).permutation(train)[: bed.rows])
         return cls(bed, collection, train, splits["validation"], splits["test"], encoder)
@@ -105,8 +107,23 @@ class Ground:
         return encoders.build_encoder(name, columns, size=self.bed.size, seed=seed, **options)
 
 
+def rows_of_classes(collection: Collection, bed: Bed) -> np.ndarray:
+    """The rows of the classes that a bed names.
+
+    Raises:
+        DataError: there is no such class.
+    """
+    column = collection[bed.label]
+    assert isinstance(column, LabelColumn)
+    unknown = sorted(set(bed.classes) - set(column.names))
+    if unknown:
+        raise DataError(f"{collection.name} has no class {', '.join(unknown)}; it has {', '.join(column.names)}")
+    return np.flatnonzero(np.isin(column.codes, [column.names.index(name) for name in bed.classes]))
+
+
 SMALL: Mapping[str, Mapping[str, Any]] = {
     "image": {"name": "grid", "widths": (16, 32, 64), "width": 128},
+    "array": {"name": "mlp"},
 }
 """The encoders of claims unless they name others: small enough for many runs in a minute. A mean over positions (a conv
 net of this size) cannot tell letters apart even with labels, so this one keeps the layout."""
