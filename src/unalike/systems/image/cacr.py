@@ -94,7 +94,7 @@ CLAIM = Claim(
     baseline="simclr",
     bed=Bed(set="glyph-24", rows=1542),  # 24 characters, equally often; as many rows as the long tail has
     views="gentle",  # a character turned over is another one
-    training={"batch_size": 64, "steps": 150},
+    training={"batch_size": 64, "steps": 120},
     arms={
         "system": Arm(bed=TAIL),
         "baseline": Arm(system="simclr", build=pairwise, bed=TAIL, tune={"temperature": (0.05, 0.1, 0.2)}),

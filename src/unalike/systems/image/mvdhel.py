@@ -81,7 +81,7 @@ CLAIM = Claim(
     baseline="simclr",
     bed=Bed(set="glyph-24"),
     views="gentle",  # a character turned over is another one
-    training={"batch_size": 64, "steps": 150},
+    training={"batch_size": 64, "steps": 120},
     arms={
         "system": Arm(settings={"looks": 5}),
         "baseline": Arm(build=pairwise, settings={"looks": 5}),
