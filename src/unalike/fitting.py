@@ -67,7 +67,8 @@ def fit(
         encoding: of text files, if it is not UTF-8.
         tolerance: share of the items that may be unreadable; they are left out and listed.
         settings: the system's own settings, such as ``{"temperature": 0.1}``.
-        encoder: by kind: ``{"image": "conv" | "vit" | "timm:NAME", "text": "ngram" | "transformer" | "st:FOLDER"}``.
+        encoder: by kind: ``{"image": "drawing" | "conv" | "vit" | "timm:NAME",
+            "text": "ngram" | "transformer" | "st:FOLDER"}``.
         size: side of the pictures in pixels; 64 unless given.
         views: ``"paper"`` for the system's own picture views, or ``"simclr"``, ``"moco_v2"``, ``"gentle"``,
             ``"plain"``.

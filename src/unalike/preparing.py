@@ -59,7 +59,11 @@ def plan(
     assert found.recipe is not None, "every learner has a recipe"
     kinds = list(dict.fromkeys(role.split(":")[0] for role in found.paper.roles))
     roles = {
-        kind: tuple(role for role in collection.roles(kind) if role not in unseen and collection[role].present.any())
+        kind: tuple(
+            role
+            for role in collection.roles(kind)
+            if role not in (*unseen, "array:target") and collection[role].present.any()
+        )
         for kind in kinds
     }
     missing = [role for role in found.paper.roles if ":" in role and role not in roles[role.split(":")[0]]]
@@ -75,7 +79,12 @@ def plan(
             f"{found.slug} learns from labels and {collection.name} has none. "
             "Put pictures into one sub-folder a class, name a column with --label, or choose a system without labels."
         )
-    usable = usable_rows(collection, found.paper.roles, roles, labels=found.paper.labels)
+    if found.paper.targets and collection.target is None:
+        raise DataError(
+            f"{found.slug} learns to predict a number and {collection.name} names none. Name its column with --target "
+            "COLUMN (in Python roles={'array:target': COLUMN}), or choose another system (unalike systems)."
+        )
+    usable = usable_rows(collection, found.paper.roles, roles, labels=found.paper.labels, targets=found.paper.targets)
     problems = []
     if not 0 <= holdout < 1:
         problems.append(f"holdout={holdout}: it must be at least 0 and below 1")
@@ -128,15 +137,20 @@ def readable(column: Column, row: int) -> Any:
 
 
 def chosen_encoder(collection: Collection, roles: Sequence[str], size: int) -> str:
-    """The encoder for one kind, when the user names none: small pictures keep their layout (``grid``)."""
+    """The encoder for one kind, when the user names none: small pictures keep their layout (``drawing``)."""
     columns = [collection[role] for role in roles]
     if columns[0].kind == "image":
-        return "grid" if size <= 32 else "conv"
+        return "drawing" if size <= 32 else "conv"
     return default_encoder(columns)
 
 
 def usable_rows(
-    collection: Collection, required: tuple[str, ...], roles: Mapping[str, tuple[str, ...]], *, labels: bool
+    collection: Collection,
+    required: tuple[str, ...],
+    roles: Mapping[str, tuple[str, ...]],
+    *,
+    labels: bool,
+    targets: bool,
 ) -> Collection:
     """The rows that have an entry for each required role; what is left out is counted in the notes.
 
@@ -154,6 +168,12 @@ def usable_rows(
         known = collection.label.present
         if not known.all():
             notes.append(f"{int((~known).sum())} of {len(collection)} rows have no label and are left out")
+        use &= known
+    if targets:
+        assert collection.target is not None
+        known = collection.target.present
+        if not known.all():
+            notes.append(f"{int((~known).sum())} of {len(collection)} rows have no target and are left out")
         use &= known
     if use.sum() < LEAST_ROWS:
         raise DataError(

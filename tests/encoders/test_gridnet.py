@@ -7,6 +7,7 @@ import torch
 
 from unalike.data import ImageColumn
 from unalike.encoders import ConvNet, GridNet, build_encoder, restore_encoder
+from unalike.encoders.norms import HalfInstanceNorm
 from unalike.errors import SettingsError
 
 
@@ -51,3 +52,26 @@ def test_gradient_reaches_every_parameter_and_restore_gives_the_same_vectors() -
 def test_pictures_too_small_are_refused() -> None:
     with pytest.raises(SettingsError, match="cannot halve a picture of 4 pixels"):
         GridNet(size=4, widths=(8, 8, 8))
+
+
+def test_a_drawing_encoder_is_a_grid_that_trims_and_forgets_the_style_of_half_its_channels() -> None:
+    column = ImageColumn([picture.permute(1, 2, 0).numpy() for picture in pictures(4)])
+    encoder = build_encoder("drawing", column, size=16, width=6, widths=(4, 8), seed=3)
+    assert isinstance(encoder, GridNet)
+    assert encoder.config()["fit"] == "trim"
+    inputs = encoder.plain(pictures(4))
+    encoder(inputs).vector.pow(2).sum().backward()
+    assert all(parameter.grad is not None for parameter in encoder.parameters())
+    restored = restore_encoder(encoder.config(), encoder.assets())
+    restored.load_state_dict(encoder.state_dict())
+    assert torch.equal(restored.eval()(inputs).vector, encoder.eval()(inputs).vector)
+
+
+def test_half_instance_norm_is_the_two_norms_side_by_side() -> None:
+    maps = torch.randn(5, 6, 4, 4, generator=torch.Generator().manual_seed(0)) * 3 + 1
+    norm = HalfInstanceNorm(6).train()
+    mean, var = maps[:, :3].mean((2, 3), keepdim=True), maps[:, :3].var((2, 3), keepdim=True, correction=0)
+    assert torch.allclose(norm(maps)[:, :3], (maps[:, :3] - mean) / (var + 1e-5).sqrt(), atol=1e-5)
+    mean = maps[:, 3:].mean((0, 2, 3), keepdim=True)
+    var = maps[:, 3:].var((0, 2, 3), keepdim=True, correction=0)
+    assert torch.allclose(norm(maps)[:, 3:], (maps[:, 3:] - mean) / (var + 1e-5).sqrt(), atol=1e-5)

@@ -32,7 +32,7 @@ def column() -> ImageColumn:
     return ImageColumn([*pictures, None, pictures[0][:60]])
 
 
-@pytest.mark.parametrize("fit", ["crop", "pad"])
+@pytest.mark.parametrize("fit", ["crop", "pad", "trim"])
 @pytest.mark.parametrize("place", ["memory", "vanishing file", "cache"])
 def test_pictures_equal_direct_decoding(column, fit, place, tmp_path):
     packed = PackedImages.from_column(
@@ -61,6 +61,38 @@ def test_square_crops_the_centre_and_pads_with_white():
     assert (padded[:10] == 255).all()
     assert (padded[20:] == 255).all()
     assert (padded[10:20, 10:20] == (0, 200, 0)).all()
+
+
+def drawing(size: int, margin: int, ground: tuple[int, int, int] = (255, 255, 255)) -> Image.Image:
+    """A red square with a green corner on a ground of one colour."""
+    pixels = np.full((size + 2 * margin, size + 2 * margin, 3), ground, np.uint8)
+    pixels[margin : margin + size, margin : margin + size] = (200, 0, 0)
+    pixels[margin : margin + size // 2, margin : margin + size // 2] = (0, 200, 0)
+    return Image.fromarray(pixels)
+
+
+@pytest.mark.parametrize("ground", [(255, 255, 255), (10, 20, 30)])
+def test_trimmed_drawings_are_alike_whatever_their_margin(ground):
+    whole = np.asarray(square(drawing(32, 0), 16))
+    for margin in (0, 3, 16):
+        assert np.array_equal(np.asarray(square(drawing(32, margin, ground), 16, "trim")), whole)
+
+
+def test_trimming_keeps_small_things_small_and_centres_what_is_long():
+    dot = np.asarray(square(drawing(8, 36), 40, "trim"))
+    assert (dot != 255).any(2).sum() == 64  # 8 of 80 pixels: half of the picture stays, at its own scale
+    bar = Image.new("RGB", (40, 40), "white")
+    bar.paste("red", (4, 2, 34, 12))
+    rows = (np.asarray(square(bar, 30, "trim")) != 255).any((1, 2))
+    assert np.flatnonzero(rows).tolist() == list(range(10, 20))
+
+
+def test_what_has_no_ground_of_one_colour_is_not_trimmed():
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 20, 3)).astype(np.uint8)
+    pixels[0, 0], pixels[-1, -1] = 0, 255
+    assert np.array_equal(np.asarray(square(Image.fromarray(pixels), 20, "trim")), pixels)
+    blank = Image.new("RGB", (12, 12), "blue")
+    assert np.array_equal(np.asarray(square(blank, 12, "trim")), np.asarray(blank))
 
 
 def test_taking_gives_a_copy(column):

@@ -154,3 +154,10 @@ def test_all_wrong_settings_are_told_at_once():
         TextViews(crop=(0.5, 0.2), delete=1.2, mask=0.1, first=-1)
     for name in ("crop=(0.5, 0.2)", "delete=1.2", "mask_id", "first=-1"):
         assert name in str(error.value)
+
+
+def test_joined_tokens_are_all_rows_in_order_padded_to_the_longest() -> None:
+    joined = Tokens.join([texts([2, 0]), texts([5]), texts([1, 3], width=4)])
+    assert rows(joined) == [[1, 2], [], [1, 2, 3, 4, 5], [1], [1, 2, 3]]
+    assert joined.ids.shape == (5, 5)
+    assert not joined.ids[~joined.mask].any()

@@ -26,7 +26,7 @@ from .timm_models import TimmEncoder
 from .vit import VisionTransformer
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
-    "image": ("conv", "grid", "vit", "timm:NAME", "timm:NAME@WEIGHTS"),
+    "image": ("conv", "grid", "drawing", "vit", "timm:NAME", "timm:NAME@WEIGHTS"),
     "text": ("ngram", "transformer", "hf:FOLDER", "st:FOLDER"),
     "array": ("mlp",),
 }
@@ -35,6 +35,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 _CLASSES: Mapping[str, type[Encoder]] = {
     "conv": ConvNet,
     "grid": GridNet,
+    "drawing": GridNet,
     "vit": VisionTransformer,
     "timm": TimmEncoder,
     "ngram": NgramEncoder,
@@ -98,6 +99,8 @@ def build_encoder(
             return ConvNet(size=size, seed=seed, **options)
         case "grid":
             return GridNet(size=size, seed=seed, **options)
+        case "drawing":
+            return GridNet(size=size, seed=seed, **{"fit": "trim", "instance": True} | options)
         case "vit":
             return VisionTransformer(size=size, seed=seed, **options)
         case "timm":

@@ -13,6 +13,7 @@ from unalike.errors import SettingsError
 from .base import Encoded
 from .convnet import conv_block
 from .image import ImageEncoder
+from .norms import HalfInstanceNorm
 from .packed import Fit
 from .seeding import seeded
 
@@ -27,8 +28,10 @@ class GridNet(ImageEncoder):
         size: side of the pictures, in pixels.
         widths: channels of each stage; each halves the picture.
         width: length of the vectors.
-        fit: how pictures that are not square become so, ``"crop"`` or ``"pad"``.
+        fit: how pictures become square, ``"crop"``, ``"pad"`` or ``"trim"``, which cuts away a border of one colour.
         margin: pictures are kept at ``margin * size`` pixels; above 1, crops by random views stay sharp.
+        instance: half of the first stage's channels forget the contrast and colours of each picture
+            (`HalfInstanceNorm`), for pictures in styles that were never trained on.
         seed: of the initial weights; None draws from torch's current random state.
 
     Raises:
@@ -51,16 +54,20 @@ class GridNet(ImageEncoder):
         width: int = 256,
         fit: Fit = "crop",
         margin: float = 1.0,
+        instance: bool = False,
         seed: int | None = 0,
     ) -> None:
         if not widths or size < 2 ** len(widths):
             raise SettingsError(f"{len(widths)} stages cannot halve a picture of {size} pixels; give other widths")
         super().__init__(size=size, width=width, fit=fit, margin=margin)
         self.widths = tuple(widths)
+        self.instance = instance
         side = -(-size // 2 ** len(widths))
         with seeded(seed):
             pairs = zip((3, *widths), widths, strict=False)
             self.stages = nn.Sequential(*(conv_block(before, channels, stride=2) for before, channels in pairs))
+            if instance:
+                self.stages[0][1] = HalfInstanceNorm(widths[0])
             self.gather = nn.Linear(side * side * widths[-1], width, bias=False)
         self.norm = nn.BatchNorm1d(width)
         self.to(memory_format=torch.channels_last)
@@ -83,4 +90,5 @@ class GridNet(ImageEncoder):
             "width": self.width,
             "fit": self.fit,
             "margin": self.margin,
+            "instance": self.instance,
         }

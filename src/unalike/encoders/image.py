@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ class ImageEncoder(Encoder):
     Args:
         size: side of the pictures, in pixels.
         width: length of the vectors.
-        fit: how pictures that are not square become so, ``"crop"`` or ``"pad"``.
+        fit: how pictures become square, ``"crop"``, ``"pad"`` or ``"trim"`` (see `packed.square`).
         margin: pictures are kept at ``margin * size`` pixels; above 1, crops by random views stay sharp.
     """
 
@@ -31,8 +32,8 @@ class ImageEncoder(Encoder):
         super().__init__()
         if margin < 1:
             raise SettingsError(f"pictures are kept at their size or larger; given: margin={margin}")
-        if fit not in ("crop", "pad"):
-            raise SettingsError(f"pictures become square by 'crop' or 'pad'; given: fit={fit!r}")
+        if fit not in get_args(Fit):
+            raise SettingsError(f"pictures become square by 'crop', 'pad' or 'trim'; given: fit={fit!r}")
         self.size = size
         self.width = width
         self.fit: Fit = fit

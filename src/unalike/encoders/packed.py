@@ -23,7 +23,11 @@ from torch import Tensor
 from unalike.data import ArrayColumn, Failure, ImageColumn, iter_decoded
 from unalike.views import Tokens
 
-Fit = Literal["crop", "pad"]
+Fit = Literal["crop", "pad", "trim"]
+"""How a picture becomes a square: its centre; all of it on white; what is inside its border of one colour."""
+
+BORDER = 10
+"""Values, of 255, by which the pixels of a border of one colour may differ (JPEG is never exact)."""
 Indices = np.ndarray | Sequence[int]
 
 IN_MEMORY = 256 * 2**20
@@ -67,7 +71,7 @@ class PackedImages:
         Args:
             column: the pictures.
             size: side of the result, in pixels.
-            fit: cut what sticks out of the centre square, or pad to a square with white.
+            fit: cut what sticks out of the centre square, pad to a square with white, or trim a border of one colour.
             cache: folder in which a large set's pixels stay for the next time; without it they go to a file that
                 vanishes with the process.
             in_memory: largest number of bytes that is held in memory.
@@ -104,7 +108,7 @@ class PackedImages:
 
 
 def square(image: Image.Image, size: int, fit: Fit = "crop") -> Image.Image:
-    """The picture as a square of ``size`` pixels: the centre, or all of it on white.
+    """The picture as a square of ``size`` pixels: the centre, all of it on white, or what its border leaves.
 
     Example:
         >>> from PIL import Image
@@ -112,11 +116,45 @@ def square(image: Image.Image, size: int, fit: Fit = "crop") -> Image.Image:
         >>> square(Image.new("RGB", (30, 20)), 8).size
         (8, 8)
     """
+    if fit == "trim":
+        image = trim(image)
     if image.size == (size, size):
         return image
     if fit == "pad":
         return ImageOps.pad(image, (size, size), Image.Resampling.BICUBIC, color="white")
     return ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
+
+
+def trim(image: Image.Image) -> Image.Image:
+    """The square around what is drawn on a ground of one colour, filled up with that colour.
+
+    Two drawings of one thing then lie alike in their frames, however wide their margins are. A thing smaller than half
+    of the picture keeps room around it: small and large dots stay different. Pictures whose corners differ in
+    colour, as those of photos do, have no such ground and stay as they are.
+
+    Example:
+        >>> from PIL import Image
+        >>> from unalike.encoders.packed import trim
+        >>> picture = Image.new("RGB", (40, 30), "white")
+        >>> picture.paste("red", (10, 5, 34, 25))
+        >>> trim(picture).size
+        (24, 24)
+    """
+    pixels = np.asarray(image.convert("RGB")).astype(np.int16)
+    ground = pixels[0, 0]
+    corners = pixels[[0, 0, -1, -1], [0, -1, 0, -1]]
+    if (np.abs(corners - ground) > BORDER).any():
+        return image
+    drawn = (np.abs(pixels - ground) > BORDER).any(2)
+    if not drawn.any():
+        return image
+    down, across = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
+    top, bottom, left, right = int(down[0]), int(down[-1]) + 1, int(across[0]), int(across[-1]) + 1
+    side = max(bottom - top, right - left, max(image.size) // 2)
+    whole = Image.new("RGB", (side, side), tuple(ground.tolist()))
+    corner = (side - (right - left)) // 2, (side - (bottom - top)) // 2
+    whole.paste(image.convert("RGB").crop((left, top, right, bottom)), corner)
+    return whole
 
 
 def _decode_into(
@@ -129,7 +167,7 @@ def _decode_into(
 
     failures: dict[int, Failure] = {}
     blank = np.zeros((3, size, size), np.uint8)
-    for row, picture in iter_decoded(column, shortest=size, then=pixels):
+    for row, picture in iter_decoded(column, shortest=2 * size if fit == "trim" else size, then=pixels):
         if isinstance(picture, Failure):
             failures[row] = picture
         sink(row, picture if isinstance(picture, np.ndarray) else blank)

@@ -57,7 +57,12 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
         pictures, captions = seen
         seen_pictures = [image(part).vector for part in pictures]
         shown = [encoders.unit(image_head(vector)) for vector in seen_pictures]
-        named = [(encoders.unit(text_head(text(part).vector)), pairing.SharedText(codes)) for part, codes in captions]
+        # One pass over all captions: the gradient of a table of n-grams costs as much for one row as for all.
+        words = encoders.unit(text_head(text(encoders.Tokens.join([part for part, _ in captions])).vector))
+        named = [
+            (vector, pairing.SharedText(codes))
+            for vector, (_, codes) in zip(words.chunk(len(captions)), captions, strict=True)
+        ]
         language = sum(
             objectives.clip(picture, caption, logit_scale=scale(), pairing=shared)
             for picture in shown
