@@ -17,6 +17,7 @@ from unalike.objectives import (
     multi_similarity,
     multi_similarity_form,
     pair_mixtures,
+    pairs_to_mix,
     proxy_anchor,
     proxy_anchor_form,
 )
@@ -101,6 +102,29 @@ def test_mixtures_lie_between_the_anchors_own_side_and_its_hardest_negatives(
             w = made.labels[a, m]
             options = [torch.nn.functional.normalize(w * x + (1 - w) * rows[n], dim=0) for x in own]
             assert min(float((made.vectors[a, m] - option).norm()) for option in options) < 1e-6
+
+
+@few
+@given(seeds, st.integers(4, 9), st.booleans())
+def test_what_is_chosen_is_what_is_mixed(seed: int, size: int, proxies: bool) -> None:
+    rows, labels = vectors(seed, size, 3), classes(seed, size, 3)
+    anchors = (vectors(seed + 1, 3, 3), torch.arange(3)) if proxies else None
+    drawn = {"anchors": anchors, "hardest": 2}
+    made = pair_mixtures(rows, labels, generator=torch.Generator().manual_seed(seed), **drawn)
+    chosen = pairs_to_mix(rows, labels, generator=torch.Generator().manual_seed(seed), **drawn)
+    centres, owners = anchors or (rows, labels)
+    for a in range(len(centres)):
+        partner = int(chosen.partners[a])
+        assert (
+            (partner == -1 or labels[partner] == owners[a])
+            if proxies
+            else (partner == a or labels[partner] == labels[a] >= 0)
+        )
+        first = centres[a] if partner < 0 else rows[partner]
+        for m in range(chosen.shares.shape[1]):
+            mixed = chosen.shares[a, m] * first + (1 - chosen.shares[a, m]) * rows[chosen.negatives[a, m]]
+            torch.testing.assert_close(made.vectors[a, m], torch.nn.functional.normalize(mixed, dim=0))
+    assert torch.equal(made.labels, chosen.shares) and torch.equal(made.known, chosen.known)
 
 
 def test_half_of_the_mixtures_are_of_the_anchor_itself() -> None:

@@ -57,14 +57,17 @@ from .multiview import mv_info_nce as mv_info_nce
 from .multiview import pairwise_nt_xent as pairwise_nt_xent
 from .native import backend as backend
 from .native import use_backend as use_backend
+from .one_class import clan as clan
 from .ordering import groco as groco
 from .pair_form import Mixtures as Mixtures
 from .pair_form import PairForm as PairForm
+from .pair_form import PairsToMix as PairsToMix
 from .pair_form import contrastive_form as contrastive_form
 from .pair_form import generalised_pairs as generalised_pairs
 from .pair_form import metrix as metrix
 from .pair_form import multi_similarity_form as multi_similarity_form
 from .pair_form import pair_mixtures as pair_mixtures
+from .pair_form import pairs_to_mix as pairs_to_mix
 from .pair_form import proxy_anchor_form as proxy_anchor_form
 from .queued import mochi as mochi
 from .queued import moco as moco

@@ -140,12 +140,76 @@ def generalised_pairs(similarities: Tensor, labels: Tensor, *, form: PairForm, k
     return form.outer(form.sigma_positive(alike) + form.sigma_negative(different)).mean()
 
 
+class PairsToMix(NamedTuple):
+    """What is mixed for each anchor, by row of the batch.
+
+    ``partners`` ``(A,)``: a positive, or the anchor itself, -1 where it is no row; ``negatives`` ``(A, M)``; ``shares``
+    ``(A, M)`` of the partner, which are the mixtures' labels; ``known`` ``(A, M)`` bool.
+    """
+
+    partners: Tensor
+    negatives: Tensor
+    shares: Tensor
+    known: Tensor
+
+
 class Mixtures(NamedTuple):
     """Mixed examples for each anchor: ``vectors`` ``(A, M, D)``, ``labels`` ``(A, M)`` in [0, 1], ``known`` bool."""
 
     vectors: Tensor
     labels: Tensor
     known: Tensor
+
+
+@full_precision
+@torch.no_grad()
+def pairs_to_mix(
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    generator: torch.Generator,
+    anchors: tuple[Tensor, Tensor] | None = None,
+    alpha: float = 2.0,
+    hardest: int = 3,
+) -> PairsToMix:
+    """Choose what is mixed for each anchor, and how: `pair_mixtures` mixes the embeddings, a system may mix inputs.
+
+    Paper: Venkataramanan et al., "It Takes Two to Tango: Mixup for Deep Metric Learning", ICLR 2022.
+
+    Args:
+        embeddings: unit vectors ``(B, D)``, by which negatives are hard.
+        labels: one class a row ``(B,)``; rows below zero are left out.
+        generator: source of all randomness.
+        anchors: vectors ``(A, D)`` and classes ``(A,)`` of other anchors, such as proxies; the embeddings where None.
+        alpha: of the shares' Beta distribution.
+        hardest: negatives that are mixed for each anchor.
+
+    Data: as of `pair_mixtures`.
+
+    Raises:
+        DataError: embeddings and labels differ in length.
+
+    Example:
+        >>> import torch
+        >>> from unalike.objectives import pairs_to_mix
+        >>> chosen = pairs_to_mix(torch.eye(2), torch.tensor([0, 1]), generator=torch.Generator().manual_seed(0))
+        >>> chosen.partners.tolist(), chosen.negatives[:, 0].tolist()  # alone in their class: mixed themselves
+        ([0, 1], [1, 0])
+    """
+    same_length(embeddings=embeddings, labels=labels)
+    centres, classes = (embeddings, labels) if anchors is None else anchors
+    alike, different = pair_masks(labels) if anchors is None else pair_masks(classes, labels)
+    device = embeddings.device
+    scores = (centres @ embeddings.T).masked_fill(~different, -torch.inf)
+    found, negatives = scores.topk(min(hardest, len(embeddings)), dim=1)
+    some = alike.any(dim=1)
+    chances = torch.where(some[:, None], alike, True).to(generator.device, torch.float32)
+    partners = torch.multinomial(chances, 1, generator=generator).squeeze(1).to(device)
+    own = torch.rand(len(centres), generator=generator, device=generator.device).to(device) < 0.5
+    rows = torch.arange(len(centres), device=device)
+    itself = rows if anchors is None else torch.full_like(rows, -1)
+    shares = beta_weights(negatives.shape, alpha, generator=generator, like=embeddings)
+    return PairsToMix(torch.where(own | ~some, itself, partners), negatives, shares, found > -torch.inf)
 
 
 @full_precision
@@ -164,7 +228,9 @@ def pair_mixtures(
     positive to the degree w.
 
     Paper: Venkataramanan et al., "It Takes Two to Tango: Mixup for Deep Metric Learning", ICLR 2022 (mixing of
-    embeddings). Which of the positives is mixed is drawn anew for each anchor.
+    embeddings). Which of the positives is mixed is drawn anew for each anchor. The authors' release, of the contrastive
+    loss alone, draws the kind of mixture and the share once a step; it mixes embeddings with all negatives and pictures
+    with the hardest one.
 
     Args:
         embeddings: unit vectors ``(B, D)``.
@@ -188,21 +254,11 @@ def pair_mixtures(
         >>> made.vectors.shape, made.known.sum(dim=1)
         (torch.Size([4, 3, 4]), tensor([2, 2, 2, 2]))
     """
-    same_length(embeddings=embeddings, labels=labels)
-    centres, classes = (embeddings, labels) if anchors is None else anchors
-    alike, different = pair_masks(labels) if anchors is None else pair_masks(classes, labels)
-    device = embeddings.device
-    with torch.no_grad():
-        scores = (centres @ embeddings.T).masked_fill(~different, -torch.inf)
-        found, negatives = scores.topk(min(hardest, len(embeddings)), dim=1)
-        some = alike.any(dim=1)
-        chances = torch.where(some[:, None], alike, True).to(generator.device, torch.float32)
-        partners = torch.multinomial(chances, 1, generator=generator).squeeze(1).to(device)
-        own = torch.rand(len(centres), generator=generator, device=generator.device).to(device) < 0.5
-    first = torch.where((own | ~some)[:, None], centres, embeddings[partners])[:, None]
-    weights = beta_weights(negatives.shape, alpha, generator=generator, like=embeddings)
-    mixed = mix(first, embeddings[negatives], weights[..., None], renormalize=True)
-    return Mixtures(mixed, weights, found > -torch.inf)
+    chosen = pairs_to_mix(embeddings, labels, generator=generator, anchors=anchors, alpha=alpha, hardest=hardest)
+    centres = embeddings if anchors is None else anchors[0]
+    first = torch.where((chosen.partners < 0)[:, None], centres, embeddings[chosen.partners])[:, None]
+    mixed = mix(first, embeddings[chosen.negatives], chosen.shares[..., None], renormalize=True)
+    return Mixtures(mixed, chosen.shares, chosen.known)
 
 
 @full_precision
@@ -252,6 +308,8 @@ def metrix(
     centres, classes = (embeddings, labels) if anchors is None else anchors
     alike, different = pair_masks(labels) if anchors is None else pair_masks(classes, labels)
     plain = generalised_pairs(centres @ embeddings.T, alike.to(embeddings.dtype), form=form, known=alike | different)
+    if not weight:
+        return plain
     mixed = pair_mixtures(embeddings, labels, generator=generator, anchors=anchors, alpha=alpha, hardest=hardest)
     similarities = torch.einsum("ad,amd->am", centres, mixed.vectors)
     return plain + weight * generalised_pairs(similarities, mixed.labels, form=form, known=mixed.known)
