@@ -100,7 +100,8 @@ def build_encoder(
         case "grid":
             return GridNet(size=size, seed=seed, **options)
         case "drawing":
-            return GridNet(size=size, seed=seed, **{"fit": "trim", "instance": True} | options)
+            options = {"fit": "trim", "instance": True} | options
+            return GridNet(size=size, seed=seed, **options)
         case "vit":
             return VisionTransformer(size=size, seed=seed, **options)
         case "timm":

@@ -67,7 +67,9 @@ class GridNet(ImageEncoder):
             pairs = zip((3, *widths), widths, strict=False)
             self.stages = nn.Sequential(*(conv_block(before, channels, stride=2) for before, channels in pairs))
             if instance:
-                self.stages[0][1] = HalfInstanceNorm(widths[0])
+                first = self.stages[0]
+                assert isinstance(first, nn.Sequential)
+                first[1] = HalfInstanceNorm(widths[0])
             self.gather = nn.Linear(side * side * widths[-1], width, bias=False)
         self.norm = nn.BatchNorm1d(width)
         self.to(memory_format=torch.channels_last)

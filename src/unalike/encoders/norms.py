@@ -27,12 +27,12 @@ class HalfInstanceNorm(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.half = channels // 2
-        self.instance = nn.InstanceNorm2d(self.half, affine=True)
-        self.batch = nn.BatchNorm2d(channels - self.half)
+        self.forgetful = channels // 2
+        self.instance = nn.InstanceNorm2d(self.forgetful, affine=True)
+        self.batch = nn.BatchNorm2d(channels - self.forgetful)
 
     def forward(self, maps: Tensor) -> Tensor:
-        own, shared = maps[:, : self.half].contiguous(), maps[:, self.half :]
+        own, shared = maps[:, : self.forgetful].contiguous(), maps[:, self.forgetful :]
         shared = shared.contiguous(memory_format=torch.channels_last)
         both = torch.cat([self.instance(own), self.batch(shared)], 1)
         return both.contiguous(memory_format=torch.channels_last)
