@@ -100,7 +100,8 @@ def build_encoder(
         case "grid":
             return GridNet(size=size, seed=seed, **options)
         case "drawing":
-            options = {"fit": "trim", "instance": True} | options
+            for option, value in (("fit", "trim"), ("instance", True)):
+                options.setdefault(option, value)
             return GridNet(size=size, seed=seed, **options)
         case "vit":
             return VisionTransformer(size=size, seed=seed, **options)
