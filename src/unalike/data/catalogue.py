@@ -338,6 +338,23 @@ CATALOGUE: tuple[SetRecord, ...] = (
         ),
     ),
     SetRecord(
+        name="shuttle",
+        title="49,097 sensor readings of a space shuttle, 7 % of them anomalies",
+        origin="fetched",
+        kinds=("array", "label"),
+        module="shuttle",
+        archives=(
+            Archive(
+                client="pip",
+                package="river",
+                version="0.26.1",
+                sha256="6a11e1a9749beec3ea138efeb0205b2c5cea8d424e9deee306c8980faec01bef",
+                size=2_738_776,
+                built_for=("3.11", "manylinux_2_28_x86_64"),
+            ),
+        ),
+    ),
+    SetRecord(
         name="furniture",
         title="820 models of furniture as points and pictures, named in 21 locales",
         origin="fetched",

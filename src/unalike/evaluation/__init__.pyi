@@ -16,6 +16,7 @@ from .geometry import hubness as hubness
 from .geometry import isotropy as isotropy
 from .geometry import modality_gap as modality_gap
 from .geometry import modality_separability as modality_separability
+from .geometry import scatter_ratio as scatter_ratio
 from .geometry import tolerance as tolerance
 from .geometry import uniformity as uniformity
 from .measures import Retrieval as Retrieval
@@ -30,6 +31,8 @@ from .measures import retrieval as retrieval
 from .neighbours import accuracy as accuracy
 from .neighbours import knn_accuracy as knn_accuracy
 from .neighbours import knn_predict as knn_predict
+from .novelty import alarm_threshold as alarm_threshold
+from .novelty import novelty as novelty
 from .probes import Probe as Probe
 from .probes import few_shot as few_shot
 from .probes import linear_probe as linear_probe
