@@ -4,6 +4,7 @@ from .checkpoint import Checkpoints as Checkpoints
 from .checkpoint import load_module as load_module
 from .checkpoint import load_tensors as load_tensors
 from .checkpoint import save_tensors as save_tensors
+from .counter import StepCounter as StepCounter
 from .embed import embed_inputs as embed_inputs
 from .embed import evaluating as evaluating
 from .inputs import Rows as Rows
