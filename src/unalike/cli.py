@@ -15,12 +15,12 @@ from rich.table import Table
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from unalike.errors import DataError, SettingsError, UnalikeError
-from unalike.records import Kind
+from unalike.records import Kind, Paper
 from unalike.training.settings import Training
 
 if TYPE_CHECKING:
     from unalike.data.catalogue import Card
-    from unalike.evaluation import Score
+    from unalike.evaluation import Score as Measured
     from unalike.run import Run
 
 KINDS = ("image", "text", "audio", "series", "array", "tags")
@@ -31,7 +31,8 @@ out, err = Console(highlight=False), Console(stderr=True, highlight=False)
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table play which role; ``--image COLUMN``, ``--text COLUMN``, ``--text:de COLUMN``."""
+    """Which columns of a table play which role; ``--image COLUMN``, ``--text COLUMN``, ``--text:de COLUMN``, and
+    ``--target COLUMN`` for a number to predict."""
 
     label: Annotated[str | None, arg(metavar="COLUMN")] = None
     """Column with the class of each row."""
@@ -118,6 +119,23 @@ class Evaluate:
     """Other data with labels or several roles; the run's own scores if it is left out."""
     json: Annotated[Path | None, arg(metavar="FILE")] = None
     """Write the scores as JSON too."""
+    device: str = "cpu"
+    """Where vectors are computed."""
+    columns: OmitArgPrefixes[Columns] = field(default_factory=Columns)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Say how unlike new things are to what a run was trained on, and which deserve an alarm."""
+
+    run: Positional[Annotated[Path, arg(metavar="RUN")]]
+    """A run directory, trained on normal things alone (unalike fit normal.csv --system clan)."""
+    data: Positional[Annotated[str, arg(metavar="DATA")]]
+    """What unalike fit takes."""
+    false_alarms: Annotated[float, arg(metavar="SHARE")] = 0.01
+    """Share of normal things that may give an alarm; the threshold is set on rows that the run held out."""
+    out: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Write ids, scores and alarms as CSV or Parquet."""
     device: str = "cpu"
     """Where vectors are computed."""
     columns: OmitArgPrefixes[Columns] = field(default_factory=Columns)
@@ -226,6 +244,7 @@ COMMANDS: dict[str, type] = {
     "embed": Embed,
     "search": Search,
     "evaluate": Evaluate,
+    "score": Score,
     "report": Report,
     "generate": Generate,
     "check": Check,
@@ -240,16 +259,16 @@ NAMES_SYSTEM: dict[type, tuple[str, Kind]] = {Fit: ("--system", "learner"), Gene
 
 
 def take_roles(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Take ``--image COLUMN`` and ``--text:de COLUMN`` out of the arguments."""
+    """Take ``--image COLUMN``, ``--text:de COLUMN`` and ``--target COLUMN`` out of the arguments."""
     rest, roles = [], {}
     words = iter(arguments)
     for word in words:
         name, _, value = word.removeprefix("--").partition("=")
-        if word.startswith("--") and name.split(":")[0] in KINDS:
+        if word.startswith("--") and (name == "target" or name.split(":")[0] in KINDS):
             column = value or next(words, "")
             if not column or column.startswith("--"):
                 raise SettingsError(f"--{name} needs the name of a column")
-            roles[name] = column
+            roles["array:target" if name == "target" else name] = column
         else:
             rest.append(word)
     return rest, roles
@@ -427,17 +446,45 @@ def evaluate(arguments: Evaluate, roles: Mapping[str, str]) -> None:
         write_json(arguments.json, [score.to_json() for score in scores])
 
 
+def score(arguments: Score, roles: Mapping[str, str]) -> None:
+    import numpy as np
+
+    import unalike
+
+    run = unalike.load(arguments.run, device=arguments.device)
+    found = run.score(
+        arguments.data,
+        false_alarms=arguments.false_alarms,
+        roles=roles or None,
+        **dataclasses.asdict(arguments.columns),
+    )
+    unread = int(np.isnan(found.scores).sum())
+    out.print(
+        f"{int(found.alarms.sum())} of {len(found.ids)} rows are stranger than {found.threshold:.4f}, which "
+        f"{100 * found.false_alarms:g}% of {found.held_out} held-out rows may be"
+        + (f"; {unread} rows could not be read" if unread else "")
+    )
+    table = Table(box=None, pad_edge=False)
+    for name in ("strangest", "score", "alarm"):
+        table.add_column(name, justify="left" if name == "strangest" else "right")
+    for row in np.argsort(-np.nan_to_num(found.scores, nan=-1.0), kind="stable")[:10]:
+        table.add_row(found.ids[row], f"{found.scores[row]:.4f}", "yes" if found.alarms[row] else "")
+    out.print(table)
+    if arguments.out is not None:
+        out.print(f"Scores of all rows: {found.save(arguments.out)}")
+
+
 HEADLINE = ("knn_accuracy", "linear_probe", "recall@1/", "recall@10/", "zero_shot", "effective_rank")
 """The scores that a user sees at the end of a fit, beside those that are named in words."""
 
 
-def headline(scores: Sequence[Score]) -> list[Score]:
+def headline(scores: Sequence[Measured]) -> list[Measured]:
     """The most telling scores; where some are named in words these, else those of the usual measures."""
     words = [score for score in scores if " " in score.name]
     return words + [score for score in scores if score.name.startswith(HEADLINE) and len(words) < 4]
 
 
-def show_scores(scores: Sequence[Score]) -> None:
+def show_scores(scores: Sequence[Measured]) -> None:
     """The score table: each value beside its floors."""
     table = Table(box=None, pad_edge=False)
     table.add_column("score")
@@ -553,7 +600,7 @@ def show_systems(arguments: Systems, roles: Mapping[str, str]) -> None:
         table.add_column(name, justify="right" if name == "no." else "left")
     for system in systems.all_systems(arguments.modality):
         paper = system.paper
-        needs = ", ".join((*paper.roles, "label") if paper.labels else paper.roles) or paper.kind
+        needs = ", ".join((*paper.roles, *wanted(paper))) or paper.kind
         row = rows.get(system.slug)
         verdicts = ("", "") if row is None else (row.first.verdict, row.mechanism or "")
         table.add_row(
@@ -561,6 +608,11 @@ def show_systems(arguments: Systems, roles: Mapping[str, str]) -> None:
         )
     out.print(table)
     out.print("\nunalike systems SLUG shows a system's card, unalike check SLUG measures its claim here.")
+
+
+def wanted(paper: Paper) -> list[str]:
+    """What a system learns from beside its roles."""
+    return [name for name, needed in (("label", paper.labels), ("target", paper.targets)) if needed]
 
 
 def show_card(system: Any) -> None:
@@ -575,7 +627,7 @@ def show_card(system: Any) -> None:
     arxiv = f", arXiv {paper.arxiv}" if paper.arxiv else ""
     out.print(escape(f"\nPaper: {paper.authors}. {paper.title}. {paper.year}{venue}{arxiv}."))
     if paper.roles:
-        out.print(escape(f"Learns from: {', '.join(paper.roles)}{' and labels' if paper.labels else ''}"))
+        out.print(escape(f"Learns from: {', '.join((*paper.roles, *wanted(paper)))}"))
     else:
         out.print(f"Kind: {paper.kind}")
     out.print(escape(f"Claim: {system.claim.sentence}"))
@@ -649,6 +701,7 @@ ACTIONS: dict[type, Any] = {
     Embed: embed,
     Search: search,
     Evaluate: evaluate,
+    Score: score,
     Report: report,
     Generate: generate,
     Check: check,

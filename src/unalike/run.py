@@ -109,6 +109,50 @@ def embed_prepared(
     return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
 
 
+@dataclass(frozen=True)
+class Scored:
+    """How unlike each of some things is to what a run was trained on.
+
+    Args:
+        ids: a name for each row.
+        scores: ``(N,)`` distances in [0, 1], larger for stranger things; NaN where a row could not be read.
+        threshold: scores above it give an alarm.
+        false_alarms: the share of normal things for which it was set.
+        held_out: rows that it was set on.
+    """
+
+    ids: list[str]
+    scores: np.ndarray
+    threshold: float
+    false_alarms: float
+    held_out: int
+
+    @property
+    def alarms(self) -> np.ndarray:
+        """Bool ``(N,)``: which rows are stranger than the threshold allows."""
+        return np.nan_to_num(self.scores, nan=-1.0) > self.threshold
+
+    def save(self, path: str | Path) -> Path:
+        """Write ids, scores and alarms as CSV, or as Parquet if the file is named so; return the path.
+
+        Raises:
+            RunError: the disk is full or the place cannot be written.
+        """
+        import pyarrow.csv
+
+        target = Path(path)
+        table = pa.table({"id": self.ids, "score": self.scores, "alarm": self.alarms})
+
+        def write(aside: Path) -> None:
+            if target.suffix == ".parquet":
+                pq.write_table(table, aside)
+            else:
+                pyarrow.csv.write_csv(table, aside)
+
+        write_atomically(target, write)
+        return target
+
+
 class Run:
     """What was learned, opened for use. Get one from `unalike.fit` or `unalike.load`.
 
@@ -349,6 +393,46 @@ class Run:
         from unalike.scoring import score_new
 
         return score_new(self, self.gather(data, roles=roles, **options))
+
+    def score(
+        self, data: Any, *, false_alarms: float = 0.01, roles: Mapping[str, str] | None = None, **options: Any
+    ) -> Scored:
+        """How unlike new things are to what this run was trained on, with a threshold for alarms.
+
+        The score is the distance from the centre of the training rows' vectors. The threshold is set so that of the
+        rows that the run held out at most ``false_alarms`` would give an alarm; it means what it says only where
+        training and held-out rows are of the normal kind.
+
+        Args:
+            data: anything that `unalike.fit` takes; of several roles the first that the run reads is scored.
+            false_alarms: share of normal things that may give an alarm.
+            roles: for tables, role to column name.
+            **options: as for `unalike.fit`: ``id``, ``encoding``.
+
+        Raises:
+            DataError: the data have nothing that this run reads, or the run held nothing out.
+            SettingsError: ``false_alarms`` outside of [0, 1).
+        """
+        from unalike.evaluation import alarm_threshold, novelty
+
+        collection = self.gather(data, roles=roles, **options)
+        role = self.readable(collection)[0]
+        kind = role.split(":")[0]
+        own = next(each for each in self.vectors if each.split(":")[0] == kind)
+        splits, there = self.items.splits, self.present(own)
+        known = self.vectors[own][(splits == "train") & there]
+        held = self.vectors[own][(splits != "train") & there]
+        if not len(held):
+            raise DataError(
+                f"{self.folder} held no rows out, so there is nothing to set a threshold on: fit with holdout above 0"
+            )
+        threshold = alarm_threshold(novelty(known, held), false_alarms)
+        vectors = self.embed_column(collection, role)
+        found = np.full(len(vectors), np.nan)
+        readable = np.isfinite(vectors).all(axis=1)
+        if readable.any():
+            found[readable] = novelty(known, vectors[readable])
+        return Scored(list(collection.ids), found, threshold, false_alarms, len(held))
 
     def report(self) -> Path:
         """Write ``report.html``, one page that opens offline, and return its path."""
