@@ -7,13 +7,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from unalike import claims, systems, training
+from unalike import claims, decoding, systems, training
 from unalike.claims import Ground, Job, Outcome, Row, Sealed, Trial
 from unalike.claims.code import PACKAGE, code_hash
 from unalike.claims.metrics import measured, named
@@ -24,6 +25,7 @@ from unalike.files import cache_folder
 from unalike.fitting import gather, versions
 from unalike.preparing import chosen_encoder, suggested_size, with_splits
 from unalike.records import Arm, Bed, Claim, Measure
+from unalike.settings import read_dataclass
 from unalike.training.settings import Training
 
 RESULTS = Path("results")
@@ -70,7 +72,7 @@ def check(
     row = claims.check(
         found.paper,
         found.claim,
-        Work(slug),
+        DecoderWork(slug) if found.paper.kind == "decoder" else Work(slug),
         code=code,
         versions=versions(),
         seeds=seeds,
@@ -166,7 +168,8 @@ def claim_code(found: systems.System) -> str:
         path = None if bed is None else set_file(bed.set)
         if path is not None:
             files.add(path)
-    files |= {PACKAGE / "claims" / name for name in ("trial.py", "ground.py", "metrics.py")}
+    parts = ("generation.py",) if found.paper.kind == "decoder" else ("trial.py", "ground.py", "metrics.py")
+    files |= {PACKAGE / "claims" / name for name in parts}
     return code_hash(files)
 
 
@@ -251,6 +254,69 @@ class Work:
         )
 
 
+@dataclass(frozen=True)
+class DecoderWork:
+    """Carries the jobs of a decoder's claim out: prompts of the bed, the same for every arm of a seed.
+
+    Nothing is learned or chosen, so that every row of the bed may be asked about.
+
+    Args:
+        slug: the system whose claim it is; its record is read again in the worker.
+        claim: in place of the system's own.
+    """
+
+    slug: str
+    claim: Claim | None = None
+
+    def __call__(self, job: Job) -> Outcome:
+        began = time.monotonic()
+        own = systems.find(self.slug, kind="decoder")
+        claim = own.claim if self.claim is None else self.claim
+        if job.stage != "score" or claim.bed is None or claim.bed.prompts is None:
+            raise SettingsError(f"the claim of {self.slug} must name a bed with prompts, and tunes nothing")
+        arm = claim.all_arms[job.arm]
+        found = own if arm.system is None else systems.find(arm.system, kind="decoder")
+        drawn = {"seed": job.seed} if "seed" in {each.name for each in fields(found.settings)} else {}
+        settings = read_dataclass(found.settings, drawn | dict(arm.settings), f"settings of {found.slug}")
+        model, tokenizer = language_model(claim.encoder["text"]["name"])
+        collection = opened(claim.bed)
+        trial = claims.run_generation(
+            model,
+            tokenizer,
+            claim.bed.prompts(collection, np.random.default_rng(job.seed)),
+            found.build(settings) if arm.build is None else arm.build(settings, None),
+            arm=job.arm,
+            seed=job.seed,
+            count=claim.bed.rows,
+            settings=settings,
+            **claim.training,
+        )
+        values = {}
+        for number in job.metrics:
+            metric = claim.measures[number].metric
+            if isinstance(metric, str):
+                raise SettingsError(f"there is no metric {metric!r} of texts; give a function of a Generation")
+            values[str(number)] = float(metric(trial))
+        return Outcome(
+            values=values,
+            reads=1,
+            settings={
+                "system": found.slug if arm.build is None else f"{found.slug}, {arm.build.__name__}",
+                "settings": {each.name: getattr(settings, each.name) for each in fields(settings)},
+                "training": dict(claim.training) | {"model": claim.encoder["text"]["name"]},
+            },
+            data=f"{claim.bed.set}:{collection.fingerprint()}",
+            seconds=time.monotonic() - began,
+            memory=peak_memory(),
+        )
+
+
+@cache
+def language_model(name: str) -> tuple[Any, Any]:
+    """A language model and its tokenizer, loaded once a worker."""
+    return decoding.load_language_model(name)
+
+
 def peak_memory() -> float:
     """The largest resident size of this process, in MiB."""
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -301,7 +367,15 @@ def pretrained(claim: Claim, seed: int) -> dict[str, dict[str, torch.Tensor]] | 
     )
     path = cache_folder() / "claims" / "starts" / f"{name}.safetensors"
     if not path.exists():
-        trial = run_trial(ground, found, settings=start.settings, options=dict(start.training), seed=seed, test=None)
+        trial = run_trial(
+            ground,
+            found,
+            settings=start.settings,
+            options=dict(start.training),
+            seed=seed,
+            test=None,
+            look=claim.views,
+        )
         assert trial.learner is not None
         tensors = {
             f"{kind}/{name}": value

@@ -78,6 +78,26 @@ def mistral(vocabulary: int = 40, window: int = 48, seed: int = 0, sliding: int 
     return _spread(MistralForCausalLM(config), 1.0)
 
 
+def granite(vocabulary: int = 40, window: int = 48, seed: int = 0) -> Any:
+    """Logits are the head's divided by a number: the head alone does not give them."""
+    from transformers import GraniteConfig, GraniteForCausalLM
+
+    torch.manual_seed(seed)
+    config = GraniteConfig(
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        hidden_size=16,
+        intermediate_size=24,
+        vocab_size=vocabulary,
+        max_position_embeddings=window,
+        logits_scaling=0.3,
+        bos_token_id=None,
+        eos_token_id=None,
+    )
+    return _spread(GraniteForCausalLM(config), 1.0)
+
+
 def _spread(model: Any, scale: float) -> Any:
     """Larger weights than at the start of a training, so that every token matters to what follows."""
     with torch.no_grad():

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from unalike import decoding
-from unalike.records import Claim, Paper
+from unalike import decoding, encoders
+from unalike.records import Arm, Bed, Claim, Measure, Paper
 
 PAPER = Paper(
     number=26,
@@ -31,12 +31,6 @@ class Settings:
     alpha: float = 0.6  # the paper's scripts for English; 0 is greedy
 
 
-CLAIM = Claim(
-    sentence="It repeats far less than greedy decoding and stays closer to the prompt than sampling.",
-    baseline="nucleus",
-)
-
-
 def build(settings: Settings) -> decoding.Decoder:
     alpha = settings.alpha
 
@@ -48,3 +42,81 @@ def build(settings: Settings) -> decoding.Decoder:
         return candidates.gather(1, best).squeeze(1)
 
     return decoding.Decoder(choose=choose, hidden=True, largest=settings.k)
+
+
+def descriptions(collection, rng):
+    """The beginnings of long descriptions, and how they went on."""
+    from unalike.claims import Prompt
+
+    bodies = [" ".join(body.split()) for body in collection["text:en-body"] if body]
+    cut = [body.split(" ", 24) for body in bodies if 80 < len(body.split()) < 200]
+    return [Prompt(text=" ".join(words[:24]), answer=words[24]) for words in cut]
+
+
+def diversity(trial):
+    from unalike import evaluation
+
+    return evaluation.diversity([found.tokens for found in trial.found])
+
+
+def coherence(trial):
+    """Mean cosine of the sentence vectors of a prompt and of what the model added."""
+    import numpy as np
+
+    from unalike import data
+
+    encoder = encoders.TransformersEncoder(data.weights("minilm"))
+    before, after = (
+        encoder.encode(texts)
+        for texts in ([prompt.text for prompt in trial.prompts], [found.text for found in trial.found])
+    )
+    lengths = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
+    return ((before * after).sum(1) / lengths).mean()
+
+
+def isotropy(trial):
+    """Of the model's states, on the texts as they really went on."""
+    from unalike import evaluation
+
+    texts = [f"{prompt.text} {prompt.answer}" for prompt in trial.prompts]
+    return evaluation.isotropy(decoding.hidden_states(trial.model, trial.tokenizer, texts))
+
+
+def greedy(settings, task):
+    return decoding.greedy()
+
+
+def without_isotropy(settings, task):
+    """The same search over states to which one large direction was added: all then look alike."""
+
+    def choose(texts):
+        likely, candidates = texts.logits[0].softmax(-1).topk(settings.k)
+        shift = 10 * encoders.unit(texts.hidden.new_ones(texts.hidden.shape[-1]))
+        looked, earlier = (encoders.unit(encoders.unit(h) + shift) for h in (texts.look(candidates), texts.hidden))
+        penalty = decoding.largest_cosine(looked, earlier, texts.mask)
+        best = ((1 - settings.alpha) * likely - settings.alpha * penalty).argmax(-1, keepdim=True)
+        return candidates.gather(1, best).squeeze(1)
+
+    return decoding.Decoder(choose=choose, hidden=True, largest=settings.k)
+
+
+CLAIM = Claim(
+    sentence="It repeats far less than greedy decoding and stays closer to the prompt than sampling.",
+    baseline="nucleus",
+    bed=Bed(set="debian", prompts=descriptions, rows=12),
+    encoder={"text": {"name": "smollm2"}},
+    training={"max_new_tokens": 64, "batch_size": 12},
+    arms={"greedy": Arm(build=greedy), "without isotropy": Arm(build=without_isotropy)},
+    measures=(
+        Measure(name="diversity beside greedy", metric=diversity, against="greedy"),
+        Measure(name="coherence beside nucleus sampling", metric=coherence),
+        Measure(name="isotropy of the model, above 0.5", metric=isotropy, against=0.5, mechanism=True),
+        Measure(
+            name="diversity that is lost without isotropy",
+            metric=diversity,
+            against="without isotropy",
+            mechanism=True,
+        ),
+    ),
+    seeds=3,
+)
