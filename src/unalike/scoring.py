@@ -99,6 +99,7 @@ def score(
         *across_roles(scene, spec),
         *named_classes(scene, main, spec),
         *own_views(scene, main),
+        *predicted(scene, main, spec),
         *held_out(scene, main),
     ]
 
@@ -322,6 +323,42 @@ def own_views(scene: Scene, main: Sequence[str]) -> list[Score]:
             interval=evaluation.bootstrap_interval(found.values["recall@1"]),
         )
     ]
+
+
+def predicted(scene: Scene, main: Sequence[str], spec: Spec) -> list[Score]:
+    """Where the data name a number to predict: the error of a linear regression on frozen vectors, on the test rows."""
+    collection, target = scene.collection, scene.collection.target
+    learned = [collection[role] for roles in spec.roles.values() for role in roles]
+    if target is None or "test" not in collection.splits or any(column is target for column in learned):
+        return []
+    scores = []
+    for role in main:
+        known = scene.present(role) & target.present
+        train, test = (rows[known[rows]] for rows in (collection.splits["train"], collection.splits["test"]))
+        if len(train) < 2 or len(test) < 2:
+            continue
+        learnt, truth = target.values[train, 0], target.values[test, 0]
+        errors = {
+            name: np.abs(
+                evaluation.ridge_probe(space[role][train], learnt, space[role][test], truth).predictions - truth
+            )
+            for name, space in scene.spaces.items()
+            if role in space
+        }
+        value = float(errors[""].mean())
+        floors = {name: float(each.mean()) for name, each in errors.items() if name}
+        scores.append(
+            Score(
+                f"the target from {role}, new rows, mean absolute error",
+                value,
+                {"always the median": float(np.abs(truth - np.median(learnt)).mean()), **floors},
+                n=len(test),
+                higher_is_better=False,
+                reading=f"A linear regression on the frozen vectors misses the target by {value:.3g} on average.",
+                interval=evaluation.bootstrap_interval(errors[""]),
+            )
+        )
+    return scores
 
 
 def drop_words(text: str, generator: torch.Generator) -> str:

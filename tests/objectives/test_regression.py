@@ -16,8 +16,8 @@ from unalike.objectives import regression, supremix
 
 
 @few
-@given(seeds, st.integers(2, 7), widths, st.integers(0, 3), st.sampled_from([1.5, 3.0]))
-def test_supremix_equals_loops(seed: int, size: int, width: int, mixtures: int, window: float) -> None:
+@given(seeds, st.integers(2, 7), widths, st.integers(0, 3), st.sampled_from([1.5, 3.0]), st.booleans())
+def test_supremix_equals_loops(seed: int, size: int, width: int, mixtures: int, window: float, both: bool) -> None:
     rows = vectors(seed, size, width)
     targets = torch.randint(0, 4, (size,), generator=torch.Generator().manual_seed(seed)).double()
     share, drawn = 0.25, regression._around(targets, window, mixtures, torch.Generator().manual_seed(seed))
@@ -32,7 +32,7 @@ def test_supremix_equals_loops(seed: int, size: int, width: int, mixtures: int, 
                     score = z[i] @ z[j] / 0.4
                     every.append(score.exp() * (1 + gap))
                     positive += [score] if gap == 0 else []
-                if gap > 0:
+                if both and gap > 0:
                     mixed = (share * z[i] + (1 - share) * z[j]).detach()
                     label = share * targets[i] + (1 - share) * targets[j]
                     every.append((z[i] @ mixed / 0.4).exp() * (1 + (targets[i] - label).abs()))
@@ -49,7 +49,8 @@ def test_supremix_equals_loops(seed: int, size: int, width: int, mixtures: int, 
 
     def ours(z: Tensor) -> Tensor:
         generator = torch.Generator().manual_seed(seed)
-        return supremix(z, targets, temperature=0.4, window=window, mixtures=mixtures, generator=generator)
+        settings = {"temperature": 0.4, "window": window, "mixtures": mixtures, "generator": generator}
+        return supremix(z, targets, **settings) if both else supremix(z, targets, **settings, beta=None)
 
     def fixed(shape: torch.Size, *_: float, like: Tensor, **__: object) -> Tensor:
         return torch.full(tuple(shape), share, dtype=like.dtype)

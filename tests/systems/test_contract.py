@@ -61,7 +61,9 @@ def make(system: systems.System, seed: int = 0) -> tuple[training.Learner, Input
         learner = system.build(system.settings(), task)
     prepared = {role: towers[role.split(":")[0]].prepare(data[role]) for role in system.paper.roles}
     codes = {role: np.arange(ROWS) // 2 for role in system.paper.roles if role.split(":")[0] == "text"}
-    return learner, Inputs(prepared, codes=codes, labels=np.arange(ROWS) % 3)
+    return learner, Inputs(
+        prepared, codes=codes, labels=np.arange(ROWS) % 3, targets=np.arange(ROWS, dtype=np.float32) % 7
+    )
 
 
 def settings(system: systems.System, **options: object) -> Training:

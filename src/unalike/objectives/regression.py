@@ -21,7 +21,7 @@ def supremix(
     window: float,
     generator: torch.Generator,
     mixtures: int = 32,
-    beta: tuple[float, float] = (2.0, 8.0),
+    beta: tuple[float, float] | None = (2.0, 8.0),
 ) -> Tensor:
     """SupReMix: supervised contrast for regression, with hard negatives and hard positives mixed for each anchor.
 
@@ -46,7 +46,7 @@ def supremix(
         window: largest distance of the targets that are mixed to a positive, in units of the targets.
         generator: source of all randomness.
         mixtures: mixed positives drawn for each anchor, with replacement; 0 for none.
-        beta: parameters of the Beta distribution of the anchor's share in mixed negatives.
+        beta: parameters of the Beta distribution of the anchor's share in mixed negatives; None for no such negatives.
 
     Data: targets that are numbers; two views of each sample, or repeated targets.
     Cost: 16 N^2 D flops and O(N (N + mixtures)) time; memory O(strip (N + mixtures)).
@@ -74,26 +74,24 @@ def supremix(
         real, constant = scores.tensor_split(2, dim=1)  # the same scores; those of constants move the anchor only
         distance = (targets[rows, None] - targets).abs()
         itself = own(rows, size, scores)
-        # the strip's own stream, so that the backward pass meets the same mixtures
-        stream = torch.Generator(generator.device).manual_seed(start + rows.start)
-        share = beta_weights(real.shape, *beta, generator=stream, like=real)
-        negative = mix(constant[itself][:, None], constant, share)
         lower, upper = targets[below[rows]], targets[above[rows]]
         weight = (upper - targets[rows, None]) / torch.where(drawn[rows], upper - lower, 1)
         mixed = mix(constant.gather(1, below[rows]), constant.gather(1, above[rows]), weight)
-        every = torch.cat(
-            [
-                (real / temperature + distance.log1p()).masked_fill(itself, -torch.inf),
-                (negative / temperature + ((1 - share) * distance).log1p()).masked_fill(distance == 0, -torch.inf),
-                (mixed / temperature).masked_fill(~drawn[rows], -torch.inf),
-            ],
-            dim=1,
-        )
+        terms = [
+            (real / temperature + distance.log1p()).masked_fill(itself, -torch.inf),
+            (mixed / temperature).masked_fill(~drawn[rows], -torch.inf),
+        ]
+        if beta is not None:
+            # the strip's own stream, so that the backward pass meets the same mixtures
+            stream = torch.Generator(generator.device).manual_seed(start + rows.start)
+            share = beta_weights(real.shape, *beta, generator=stream, like=real)
+            negative = mix(constant[itself][:, None], constant, share) / temperature + ((1 - share) * distance).log1p()
+            terms.append(negative.masked_fill(distance == 0, -torch.inf))
         alike = (distance == 0) & ~itself
         count = alike.sum(dim=1) + drawn[rows].sum(dim=1)
         pull = torch.where(alike, real, 0).sum(dim=1) + torch.where(drawn[rows], mixed, 0).sum(dim=1)
         found = count > 0
-        return torch.where(found, every.logsumexp(dim=1) - pull / temperature / count.clamp(min=1), 0)
+        return torch.where(found, torch.cat(terms, dim=1).logsumexp(dim=1) - pull / temperature / count.clamp(min=1), 0)
 
     losses = rowwise(rows_of, embeddings, torch.cat([embeddings, embeddings.detach()]))
     _, codes, count = torch.unique(targets, return_inverse=True, return_counts=True)
