@@ -14,7 +14,7 @@ from PIL import Image
 
 from unalike.data import Collection
 from unalike.data.media import AudioColumn, StackColumn
-from unalike.data.sets import animals, asterisk, debian, furniture, movielens, series, tuxpaint, weights
+from unalike.data.sets import animals, asterisk, debian, furniture, movielens, series, shuttle, tuxpaint, weights
 from unalike.data.sets.pixels import copies
 from unalike.errors import DataError, SettingsError
 
@@ -205,6 +205,20 @@ def test_movielens(tmp_path: Path, made: Path) -> None:
     ]
     assert people.to_pylist() == [{"age": 20, "gender": "M"}, {"age": 30, "gender": "F"}]
     assert facts["film"].to_pylist() == [1, None]
+
+
+def test_shuttle(tmp_path: Path, made: Path) -> None:
+    lines = ["f1,f2,f3,f4,f5,f6,f7,f8,f9,anomaly"]
+    lines += [",".join(map(str, [n // 2, *range(8), int(n % 20 < 2)])) for n in range(200)]
+    content = gzip.compress("\n".join(lines).encode())
+    shuttle.convert("shuttle", [write(tmp_path / "wheel", {"river/datasets/shuttle.csv.gz": content})], made)
+    collection = shuttle.open_set("shuttle", made)
+    assert collection["array"][7].tolist() == [3, *range(8)]
+    assert [collection.label[row] for row in (0, 1, 2)] == ["anomaly", "anomaly", "normal"]
+    assert collection.groups is not None and collection.groups[0] == collection.groups[1], (
+        "equal readings stay together"
+    )
+    assert set(collection.splits) == {"train", "validation", "test"}
 
 
 CUBE = b"""# a cube from 0 to 2, its faces squares, one counted backwards

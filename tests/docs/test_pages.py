@@ -30,7 +30,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """photos/, photos_test/, more/, cat.png, pairs.csv, pairs.jsonl, notes.parquet, my-model/ and two texts for it."""
+    """photos/, photos_test/, more/, cat.png, pairs.csv, pairs.jsonl, notes.parquet, tables, my-model/ and two texts."""
     folder = tmp_path_factory.mktemp("docs")
     generator = np.random.default_rng(0)
 
@@ -58,6 +58,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     lines = [json.dumps({"question": lemma, "answer": gloss}) for lemma, gloss in zip(lemmas, glosses, strict=True)]
     (folder / "pairs.jsonl").write_text("\n".join(lines) + "\n")
+    readings = generator.normal(size=(300, 2)) @ generator.normal(size=(2, 5))
+    for name, some in (("normal", readings), ("new", readings[:40] + 3), ("labelled", readings)):
+        lines = ["id,a,b,c,d,e" + ",kind" * (name == "labelled")]
+        for number, row in enumerate(some):
+            kind = f",{'hot' if row[0] > 0 else 'cold'}" * (name == "labelled")
+            lines.append(f"r{number},{','.join(f'{value:.4f}' for value in row)}{kind}")
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
     tiny = runpy.run_path(str(ROOT / "tests" / "decoding" / "tiny_models.py"))
     for part in (tiny["llama"](window=256), tiny["tokenizer"]()):
         part.save_pretrained(folder / "my-model")

@@ -72,3 +72,18 @@ def test_bad_settings_and_inputs_are_refused():
     for inputs in (torch.zeros(3, 4, dtype=torch.int64), torch.zeros(3)):
         with pytest.raises(DataError, match="floats"):
             ArrayViews()(inputs, torch.Generator())
+
+
+def test_features_are_drawn_anew_over_their_own_range() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(4000, 3, generator=generator) * torch.tensor([1.0, 5.0, 0.0]) + torch.tensor([0.0, 100.0, 7.0])
+    seen = ArrayViews(resample=0.25)(rows, generator)
+    changed = seen != rows
+    assert abs(float(changed[:, :2].float().mean()) - 0.25) < 0.02
+    assert seen.dtype == rows.dtype
+    assert torch.equal(seen[:, 2], rows[:, 2]), "a feature that does not vary has no range"
+    for feature in (0, 1):
+        mean, deviation = rows[:, feature].mean(), rows[:, feature].std(correction=0)
+        drawn = (seen[changed[:, feature], feature] - mean) / deviation
+        assert float(drawn.abs().max()) <= 1.7 + 1e-4
+        assert abs(float(drawn.std()) - 1.7 / 3**0.5) < 0.05
