@@ -297,7 +297,9 @@ def _assemble(
 def _complete(collection: Collection, tolerance: float) -> Collection:
     """Leave out rows without entries, skip what cannot be read, and note what a user should know."""
     notes = list(collection.notes)
-    entries = [column for role, column in collection.columns.items() if column.kind != "label"]
+    entries = [  # a target, like a label, may be unknown
+        column for role, column in collection.columns.items() if column.kind != "label" and role != "array:target"
+    ]
     if not entries:
         raise DataError(f"{collection.name} has labels and nothing that they label; name a column of pictures or texts")
     failures: dict[int, Failure] = {}
