@@ -60,7 +60,8 @@ def fit(
         data: a folder of pictures, a CSV, Parquet, JSONL or NumPy file, a folder written by Hugging Face datasets,
             the name of a data set (``"emoji"``), a `Collection`, or in memory: pictures, texts, an array.
         system: slug of the system; by default one that fits the data's roles.
-        roles: for tables, role to column name: ``{"image": "path", "text": "caption", "text:de": "titel"}``.
+        roles: for tables, role to column name: ``{"image": "path", "text": "caption", "text:de": "titel"}``;
+            ``array:target`` names a number to predict.
         label: column with the class, for evaluation and for systems that learn from labels.
         group: column whose equal values never cross from training to test.
         id: column with a name for each row.
