@@ -89,8 +89,8 @@ def test_trains_a_few_steps_with_finite_loss(system: systems.System) -> None:
 def test_gradient_reaches_every_trainable_part(system: systems.System) -> None:
     learner, inputs = make(system)
     before = {name: value.detach().clone() for name, value in learner.module.named_parameters()}
-    # Four steps: a zero-initialised scale lets gradients through only after it has moved, and a queue fills first.
-    train(learner, inputs, settings(system, weight_decay=0.0))
+    # Four steps a stage: a zero-initialised scale lets gradients through only after it has moved, a queue fills first.
+    train(learner, inputs, settings(system, weight_decay=0.0, steps=4 * len(learner.phases)))
     for name, parameter in learner.module.named_parameters():
         if parameter.requires_grad:
             assert not torch.equal(parameter, before[name]), f"{name} has not moved"
