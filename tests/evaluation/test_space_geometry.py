@@ -17,6 +17,7 @@ from unalike.evaluation import (
     hubness,
     modality_gap,
     modality_separability,
+    scatter_ratio,
     tolerance,
     uniformity,
 )
@@ -185,6 +186,19 @@ def test_tolerance_equals_loops(rows):
     assert tolerance(rows, labels) == pytest.approx(np.mean(cosines), abs=1e-6)
     with pytest.raises(DataError, match="none of 90 classes has two rows"):
         tolerance(rows, np.arange(90))
+
+
+def test_scatter_ratio_equals_loops(rows):
+    labels = np.random.default_rng(0).integers(-1, 5, 90)
+    x, known = unit(rows)[labels >= 0], labels[labels >= 0]
+    centre, within, between = x.mean(axis=0), 0.0, 0.0
+    for label in range(5):
+        own = x[known == label]
+        within += sum(((row - own.mean(axis=0)) ** 2).sum() for row in own)
+        between += len(own) * ((own.mean(axis=0) - centre) ** 2).sum()
+    assert scatter_ratio(rows * 3, labels) == pytest.approx(within / between, rel=1e-5)
+    with pytest.raises(DataError, match="the means of 1 classes are one point"):
+        scatter_ratio(rows, [0] * 90)
 
 
 @pytest.mark.parametrize(

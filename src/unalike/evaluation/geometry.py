@@ -304,6 +304,38 @@ def tolerance(vectors: Vectors, labels: Labels) -> float:
     return float(((sums**2).sum() - (unit**2).sum()) / pairs)
 
 
+def scatter_ratio(vectors: Vectors, labels: Labels) -> float:
+    """Scatter of unit vectors within their classes over that of the classes' means; lower for compact, distant classes.
+
+    The traces of the two scatter matrices of Fisher's discriminant, each class weighing by its number of rows.
+
+    Args:
+        vectors: ``(N, D)``.
+        labels: ``(N,)``, two classes or more; rows without a label do not count.
+
+    Raises:
+        DataError: lengths differ, numbers are not finite, or the means of all classes are one point.
+
+    Example:
+        >>> import numpy as np
+        >>> from unalike.evaluation import scatter_ratio
+        >>> scatter_ratio(np.array([[1.0, 0], [1, 0], [0, 1], [0, 1]]), ["a", "a", "b", "b"])
+        0.0
+    """
+    unit = matrix(vectors, "vectors", unit=True).numpy().astype(np.float64)
+    (codes,) = label_codes(labels)
+    check_lengths(vectors=unit, labels=codes)
+    unit, codes = unit[codes >= 0], codes[codes >= 0]
+    classes, place, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(classes), unit.shape[1]))
+    np.add.at(sums, place, unit)
+    means = (sums / counts[:, None])[place]
+    between = ((means - unit.mean(axis=0)) ** 2).sum() if len(unit) else 0.0
+    if not between > 0:
+        raise DataError(f"the means of {len(classes)} classes are one point; expected classes that differ")
+    return float(((unit - means) ** 2).sum() / between)
+
+
 def isotropy(texts: Iterable[Vectors]) -> float:
     """How many directions the hidden states of a language model point in: 1 less the mean cosine within a text.
 
