@@ -78,7 +78,6 @@ def test_mixed_pictures_are_of_the_anchors_class_and_its_hardest_negative() -> N
             cost("multi-similarity", [(z[i] @ z[j], float(labels[j] == labels[i])) for j in range(10) if j != i])
             for i in range(10)
         )
-        objectives.pairs_to_mix(z.float(), labels, generator=draws, hardest=1)  # drawn for the plain loss, not used
         chosen = objectives.pairs_to_mix(z.float(), labels, generator=draws, hardest=1)
         extra = torch.zeros((), dtype=torch.float64)
         for i in range(10):

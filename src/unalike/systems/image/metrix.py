@@ -2,8 +2,7 @@
 
 Losses of metric learning look at pairs, and a pair is either positive or negative. Metrix also mixes a positive of an
 anchor, or the anchor itself, with a negative: the mixture is a positive to the degree of its share, whatever the loss,
-since contrastive, multi-similarity and Proxy-Anchor losses are all two sums over pairs. Mixtures lie where no training
-picture does, and there are pictures of classes that were never seen.
+since contrastive, multi-similarity and Proxy-Anchor losses are all two sums over pairs.
 """
 
 from __future__ import annotations
@@ -93,45 +92,34 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
     )
 
 
-def found(trial, measure):
+def recall_at_1(trial, measure="recall@1"):
     """Retrieval among the scored rows, of the two pictures of a character in a font only one: the other is too near."""
     vectors, labels = trial.scored.vectors()[::2], trial.scored.labels()[::2]
     relevance = evaluation.Relevance.from_groups(labels, labels)
     return evaluation.retrieval(vectors, vectors, relevance, measures=[measure], exclude_self=True).mean(measure)
 
 
-def recall_at_1(trial):
-    return found(trial, "recall@1")
-
-
 def map_at_r(trial):
-    return found(trial, "map@r")
+    return recall_at_1(trial, "map@r")
 
 
-def distances(trial, mixed):
-    """Mean over the scored rows of the squared distance to the nearest training vector or, if asked, mixture.
-
-    Mixtures are made as in training, three for each training row; they stand beside the training rows.
-    """
+def utilisation(trial, mixed=True):
+    """Mean squared distance of the scored rows to what is nearest of the training rows and, of an arm that mixes, of
+    three mixtures for each of them, made as in training."""
     import torch
 
     generator = torch.Generator().manual_seed(trial.seed)
     known, labels = torch.from_numpy(trial.reference.vectors()), torch.from_numpy(trial.reference.labels())
     asked = torch.from_numpy(trial.scored.vectors())
     nearest = (asked @ known.T).amax(dim=1)
-    for rows in torch.randperm(len(known), generator=generator).split(256) if mixed else ():
+    for rows in torch.randperm(len(known), generator=generator).split(256) if mixed and trial.settings.weight else ():
         made = objectives.pair_mixtures(known[rows], labels[rows], generator=generator)
         nearest = nearest.maximum((asked @ made.vectors[made.known].T).amax(dim=1))
     return float((2 - 2 * nearest).clamp(min=0).mean())
 
 
-def utilisation(trial):
-    """Of what an arm learns from: of the training rows, and of mixtures where it mixes."""
-    return distances(trial, mixed=trial.settings.weight > 0)
-
-
 def utilisation_of_training_rows(trial):
-    return distances(trial, mixed=False)
+    return utilisation(trial, mixed=False)
 
 
 CLAIM = Claim(
