@@ -15,48 +15,79 @@ def file(slug: str) -> Path:
 
 
 @pytest.fixture
-def forget():
-    """Files are read anew, and once more afterwards."""
+def changed(monkeypatch):
+    """Reads files as they are, but for those whose content is put here."""
+    contents: dict[Path, str] = {}
+    read = Path.read_text
 
-    def clear():
-        for each in (code.meaning, code.imports, code.stub):
-            each.cache_clear()
+    def forget():
+        code.outline.cache_clear()
+        code.stub.cache_clear()
 
-    yield clear
-    clear()
+    def change(name: str, before: str, after: str) -> None:
+        path = code.PACKAGE / name
+        text = contents.get(path, read(path, encoding="utf-8"))
+        assert before in text
+        contents[path] = text.replace(before, after, 1)
+        forget()
+
+    monkeypatch.setattr(Path, "read_text", lambda path, **options: contents.get(path, read(path, **options)))
+    yield change
+    monkeypatch.undo()
+    forget()
 
 
-def reached(slug: str) -> set[str]:
-    found: set[Path] = set()
-    waiting = [file(slug)]
-    while waiting:
-        path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            waiting.extend(code.imports(path))
-    return {str(path.relative_to(code.PACKAGE)) for path in found}
+def parts(slug: str) -> set[str]:
+    return {f"{path.relative_to(code.PACKAGE)}:{name}" for path, name in code.reached([file(slug)])}
 
 
 def test_a_system_reaches_its_own_objective_and_no_other():
-    files = reached("simclr")
-    assert {"systems/image/simclr.py", "objectives/contrastive.py", "objectives/score.py", "views/presets.py"} <= files
-    assert not {"objectives/metric.py", "objectives/ordering.py", "systems/image/byol.py", "cli.py"} & files
-    assert "encoders/ema.py" in reached("moco-v2")
-    assert "encoders/ema.py" not in files
+    found = parts("simclr")
+    for expected in (
+        "systems/image/simclr.py:build",
+        "objectives/contrastive.py:nt_xent",
+        "objectives/contrastive.py:coupled",
+        "objectives/score.py:Sums",
+        "views/presets.py:simclr",
+        "encoders/heads.py:projector",
+        "training/learner.py:Learner",
+    ):
+        assert expected in found, expected
+    others = (
+        "objectives/contrastive.py:decoupled",
+        "objectives/metric.py",
+        "systems/image/byol.py",
+        "cli.py",
+        "views/text",
+    )
+    assert not [each for each in found if each.startswith(others)]
+    assert "encoders/ema.py:EMATeacher" in parts("moco-v2")
+    assert not [each for each in found if each.startswith("encoders/ema.py")]
 
 
-def test_only_what_the_code_does_counts(monkeypatch, forget):
+def test_only_what_the_code_does_counts(changed):
     before = code_hash([file("simclr")])
-    contents: dict[Path, str] = {}
-    read = Path.read_text
-    monkeypatch.setattr(Path, "read_text", lambda path, **options: contents.get(path, read(path, **options)))
-    objective = code.PACKAGE / "objectives" / "contrastive.py"
-    text = read(objective, encoding="utf-8")
-    contents[objective] = text.replace('"""NT-Xent: of all', '"""Of all').replace("\n\n\n", "\n\n\n# A remark.\n", 1)
-    assert contents[objective] != text
-    forget()
+    changed("objectives/contrastive.py", '"""NT-Xent: of all', '"""Of all')
+    changed("objectives/contrastive.py", "\n\n\n", "\n\n\n# A remark.\n")
     assert code_hash([file("simclr")]) == before
-    contents[objective] = text.replace("views=2", "views=3", 1)
-    assert contents[objective] != text
-    forget()
+    changed("objectives/contrastive.py", "views=2", "views=3")
+    assert code_hash([file("simclr")]) != before
+
+
+def test_a_neighbour_in_the_same_file_does_not_count(changed):
+    simclr, dcl = code_hash([file("simclr")]), code_hash([file("dcl")])
+    changed("objectives/contrastive.py", "(sums.negative - sums.mean).mean()", "(sums.negative + sums.mean).mean()")
+    assert code_hash([file("simclr")]) == simclr
+    assert code_hash([file("dcl")]) != dcl
+
+
+def test_what_a_file_does_when_it_is_imported_counts(changed):
+    before = code_hash([file("simclr")])
+    changed("objectives/contrastive.py", "\n\n\n", "\n\nprint('loaded')\n\n")
+    assert code_hash([file("simclr")]) != before
+
+
+def test_a_constant_of_another_file_counts(changed):
+    before = code_hash([file("simclr")])
+    changed("views/color.py", "HUE", "HUES")
     assert code_hash([file("simclr")]) != before

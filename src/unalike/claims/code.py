@@ -1,22 +1,26 @@
-"""A hash of the code that a result depends on: the system's file and what it reaches, and nothing else."""
+"""A hash of the code that a result depends on: the system's file and the definitions that it reaches, nothing else."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 
+Part = tuple[Path, str]
+"""A file of the package and the name of a definition at its top level; ``""`` is what runs when it is imported."""
+
 
 def code_hash(files: Iterable[Path]) -> str:
-    """16 hex digits over some files of the package and every file of the package that they reach.
+    """16 hex digits over some files of the package and every definition of the package that they reach.
 
-    A room is reached through the names that are used of it (``objectives.nt_xent`` reaches ``contrastive.py`` and
-    what that imports), so that work on one objective leaves the results of the others current. Comments, docstrings
-    and layout do not count.
+    A definition reaches what it names: functions, classes and constants of its own file, what the file imports, and
+    of a room what is used of it (``objectives.nt_xent``). So work on one objective leaves the results of the others
+    current, even in the same file. Comments, docstrings and layout do not count.
 
     Example:
         >>> from unalike import systems
@@ -25,87 +29,139 @@ def code_hash(files: Iterable[Path]) -> str:
         >>> code_hash([file]) == code_hash([file]) != code_hash([file.with_name("byol.py")])
         True
     """
-    reached: set[Path] = set()
-    waiting = [path.resolve() for path in files]
-    while waiting:
-        path = waiting.pop()
-        if path not in reached:
-            reached.add(path)
-            waiting.extend(imports(path))
     digest = hashlib.sha256()
-    for path in sorted(reached):
-        digest.update(str(path.relative_to(PACKAGE)).encode() + b"\0" + meaning(path).encode() + b"\0")
+    for path, name in sorted(reached(files)):
+        content = outline(path).content[name]
+        digest.update(f"{path.relative_to(PACKAGE)}\0{name}\0{content}\0".encode())
     return digest.hexdigest()[:16]
 
 
-@cache
-def meaning(path: Path) -> str:
-    """A file's syntax tree without docstrings."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and node.body:
-            first = node.body[0]
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = node.body[1:] or [ast.Pass()]
-    return ast.dump(tree)
+def reached(files: Iterable[Path]) -> set[Part]:
+    """Every definition that some files reach; of these files themselves all of them."""
+    found: set[Part] = set()
+    waiting = [(path.resolve(), name) for path in files for name in outline(path.resolve()).content]
+    while waiting:
+        part = waiting.pop()
+        if part in found:
+            continue
+        found.add(part)
+        path, name = part
+        waiting.append((path, ""))
+        waiting.extend(outline(path).needs(name))
+    return found
+
+
+@dataclass
+class Outline:
+    """A file by its top-level names.
+
+    content: what each name means, as a syntax tree without docstrings; mentions: the names that each mentions, with
+    what is taken of them (``("objectives", "nt_xent")``); imported: dotted names of the package by local name.
+    """
+
+    path: Path
+    content: dict[str, str] = field(default_factory=dict)
+    mentions: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    imported: dict[str, str] = field(default_factory=dict)
+
+    def needs(self, name: str) -> Iterator[Part]:
+        """The definitions that one of this file names."""
+        for mentioned, attribute in self.mentions[name]:
+            if mentioned in self.content:
+                yield self.path, mentioned
+            whole = self.imported.get(mentioned)
+            if whole is not None:
+                yield from resolve(f"{whole}.{attribute}" if attribute and is_module(whole) else whole)
 
 
 @cache
-def imports(path: Path) -> frozenset[Path]:
-    """The files of the package that a file uses."""
+def outline(path: Path) -> Outline:
+    """Read a file."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     package = ["unalike", *path.relative_to(PACKAGE).parts[:-1]]
-    rooms: dict[str, str] = {}
-    found: set[Path] = set()
+    found = Outline(path, content={"": ""}, mentions={"": set()})
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found.update(each for alias in node.names for each in resolve(alias.name))
-        elif isinstance(node, ast.ImportFrom):
-            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
-            module = ".".join(part for part in (base, node.module) if part)
+        drop_docstring(node)
+        for local, whole in imports(node, package):
+            found.imported[local] = whole
+    for node in tree.body:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            continue
+        for name in defined(node) or [""]:
+            # Several definitions of one name (overloads, branches) count together.
+            found.content[name] = found.content.get(name, "") + ast.dump(node)
+            found.mentions.setdefault(name, set()).update(mentioned(node))
+    return found
+
+
+def drop_docstring(node: ast.AST) -> None:
+    if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and node.body:
+        first = node.body[0]
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            node.body = node.body[1:] or [ast.Pass()]
+
+
+def imports(node: ast.AST, package: list[str]) -> Iterator[tuple[str, str]]:
+    """Local names and dotted names of what a statement imports from the package."""
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            if alias.name.split(".")[0] == "unalike":
+                yield (alias.asname, alias.name) if alias.asname else ("unalike", "unalike")
+    elif isinstance(node, ast.ImportFrom):
+        base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+        module = ".".join(part for part in (base, node.module) if part)
+        if module.split(".")[0] == "unalike":
             for alias in node.names:
-                whole = f"{module}.{alias.name}"
-                if is_room(whole):
-                    rooms[alias.asname or alias.name] = whole
-                else:
-                    found.update(resolve(whole))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in rooms:
-            found.update(resolve(f"{rooms[node.value.id]}.{node.attr}"))
-    return frozenset(found - {path})
+                yield alias.asname or alias.name, f"{module}.{alias.name}"
 
 
-def is_room(module: str) -> bool:
-    return module.startswith("unalike.") and (folder(module) / "__init__.pyi").exists()
+def defined(node: ast.stmt) -> list[str]:
+    """The names that a top-level statement defines."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return [each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)]
+
+
+def mentioned(node: ast.AST) -> set[tuple[str, str]]:
+    """The names in a statement, each with the attribute that is taken of it."""
+    found = {(each.id, "") for each in ast.walk(node) if isinstance(each, ast.Name)}
+    found |= {
+        (each.value.id, each.attr)
+        for each in ast.walk(node)
+        if isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name)
+    }
+    return found
+
+
+def is_module(name: str) -> bool:
+    """Whether a dotted name is a file or a room of the package, and not a definition in one."""
+    path = folder(name)
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
 
 
 def folder(module: str) -> Path:
     return PACKAGE.joinpath(*module.split(".")[1:])
 
 
-def resolve(name: str) -> Iterator[Path]:
-    """The file that a dotted name of the package comes from; nothing for other packages."""
-    if not name.startswith("unalike."):
+def resolve(name: str) -> Iterator[Part]:
+    """The definition that a dotted name of the package stands for; nothing for a room of which nothing is taken."""
+    module, _, last = name.rpartition(".")
+    if is_module(name) or not module.startswith("unalike"):
         return
-    parts = name.split(".")
-    for length in range(len(parts), 1, -1):
-        module = ".".join(parts[:length])
-        path = folder(module).with_suffix(".py")
-        if path.exists():
-            yield path.resolve()
-            return
-        if is_room(module):
-            origin = stub(folder(module) / "__init__.pyi").get(parts[length]) if length < len(parts) else None
-            if origin is not None:
-                yield from resolve(f"{module}.{origin}.{parts[length]}")
-            return
-        if (folder(module) / "__init__.py").exists():
-            yield (folder(module) / "__init__.py").resolve()
-            return
+    path = folder(module).with_suffix(".py")
+    if path.exists():
+        content = outline(path.resolve())
+        if last in content.content:
+            yield path.resolve(), last
+        elif last in content.imported:
+            yield from resolve(content.imported[last])
+    elif (folder(module) / "__init__.pyi").exists():
+        origin = stub(folder(module) / "__init__.pyi").get(last)
+        if origin is not None:
+            yield from resolve(f"{module}.{origin}.{last}")
+    elif (folder(module) / "__init__.py").exists() and last in outline(folder(module) / "__init__.py").content:
+        yield folder(module) / "__init__.py", last
 
 
 @cache
