@@ -44,6 +44,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
     from torch import randn
     from torch.nn.functional import mse_loss
 
+    contrast = simclr(settings, task)
     [role, *_] = task.roles["image"]
     reader = encoders.fresh_encoder(task.encoders["image"])
     decoder = encoders.ImageDecoder(reader.width, size=reader.size, widths=(64, 32, 16))
@@ -69,7 +70,6 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
             )
         return training.DistinctClusters(clusters.codes, batch, seed)
 
-    contrast = simclr(settings, task)
     first = training.Stage(share=settings.share, views=noisy, loss=restored, trains=("reader", "decoder"))
     second = training.Stage(
         share=1 - settings.share,

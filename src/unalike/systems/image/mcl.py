@@ -128,10 +128,10 @@ def change_of_emoji(trial):
 CLAIM = Claim(
     sentence="Later stages, trained within clusters of the earlier ones, learn the features that those suppressed.",
     baseline="simclr",
-    bed=Bed(set="pasted", rows=3000, size=32),
+    bed=Bed(set="pasted", rows=2000, size=32),
     views="gentle",
     encoder={"image": {"name": "grid", "widths": (16, 32, 64), "width": 32}},
-    training={"batch_size": 64, "steps": 450},
+    training={"batch_size": 64, "steps": 360},
     arms={
         "baseline": Arm(build=one_wide),
         "independent": Arm(build=independent, like="baseline"),
