@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from test_contract import make, settings
+from test_contract import make
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -69,15 +69,19 @@ def test_without_steps_of_the_temperatures_it_is_sogclr() -> None:
 
 
 def test_pictures_with_look_alikes_get_higher_temperatures() -> None:
-    """Sixteen of 24 pictures are one picture, in different places of the batches of each epoch."""
-    learner, inputs = make(SYSTEM)
-    pixels = inputs.prepared["image"].take(np.arange(24))
-    pixels[:16] = pixels[:1]
-    column = type("Column", (), {"take": lambda self, rows: pixels[rows], "__len__": lambda self: 24})()
-    same = training.Inputs({"image": column}, labels=(np.arange(24) >= 16).astype(int))
-    training.train(learner, same, settings(SYSTEM, steps=60))
-    temperatures = learner.modules["state"].temperatures.values
-    assert temperatures[:16].mean() > 1.2 * temperatures[16:].mean()
+    """Four of twenty lie close together; each epoch brings them at other places of the batch."""
+    s = SYSTEM.settings()
+    vectors = torch.eye(20)
+    vectors[:4, 0] = 2.0
+    vectors = normalize(vectors, dim=1)
+    state = objectives.IndividualTemperatures(20, initial=s.initial)
+    for epoch in range(40):
+        index = torch.randperm(20, generator=torch.Generator().manual_seed(epoch))
+        objectives.isogclr(
+            vectors[index], vectors[index], index, state=state, rho=s.rho, rate=s.rate, momentum=s.momentum, step=s.step
+        )
+    temperatures = state.temperatures.values
+    assert float(temperatures[:4].min()) > 2 * float(temperatures[4:].max())
 
 
 def test_the_mechanism_is_a_rank_correlation_over_classes() -> None:

@@ -80,6 +80,8 @@ from .score import score_sums as score_sums
 from .sigmoid import sigmoid as sigmoid
 from .sorting import odd_even_sort as odd_even_sort
 from .sorting import rank_shares as rank_shares
+from .subclasses import sbcl as sbcl
+from .subclasses import sbcl_temperatures as sbcl_temperatures
 from .transformation import extrapolate_positives as extrapolate_positives
 from .transformation import interpolate_negatives as interpolate_negatives
 from .whitening import ShuffledGroupWhitening as ShuffledGroupWhitening

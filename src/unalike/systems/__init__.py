@@ -45,6 +45,8 @@ FILES = (
     "image_text.clip",
     "image_text.siglip",
     "image_text.slip",
+    "image_text.tip_adapter",
+    "image_text.gda_clip",
     "table.scarf",
     "table.clan",
     "language_models.contrastive_search",
@@ -59,7 +61,8 @@ class System:
     """A system's file, read: its record, settings, claim and how it is built, and for a learner its recipe.
 
     ``build`` takes the settings, and what its kind needs besides: a learner a `unalike.training.Task`, for which it
-    gives a `unalike.training.Learner`; a decoder nothing, for which it gives a `unalike.decoding.Decoder`.
+    gives a `unalike.training.Learner`; a decoder nothing, for which it gives a `unalike.decoding.Decoder`; an adapter
+    nothing, for which it gives a `unalike.adapting.Adapter`.
     """
 
     paper: Paper
@@ -107,7 +110,11 @@ def all_systems(modality: str | None = None, kind: Kind | None = None) -> list[S
     return chosen
 
 
-HOW = {"learner": "unalike fit DATA --system", "decoder": "unalike generate MODEL --decoder"}
+HOW = {
+    "learner": "unalike fit DATA --system",
+    "adapter": "unalike adapt RUN --shots LABELS --system",
+    "decoder": "unalike generate MODEL --decoder",
+}
 """How the systems of a kind are used, up to their slug."""
 
 

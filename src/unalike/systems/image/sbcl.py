@@ -1,0 +1,150 @@
+"""SBCL: large classes are cut into subclasses as large as the small classes, and these are contrasted as SupCon does.
+
+Under SupCon a frequent class has most of the positives of a batch, and shrinks to a point while rare ones stay
+scattered. Here every so many epochs each class is clustered into parts of about equal size; looks of one part attract
+each other, looks of two parts of a class do so more weakly, with a temperature by how scattered the class is.
+
+The release clusters one random view of each picture, here the plain ones; it has k-means with and without equal sizes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from unalike import claims, data, encoders, evaluation, objectives, pairing, training, views
+from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
+
+PAPER = Paper(
+    number=64,
+    slug="sbcl",
+    title="Subclass-balancing Contrastive Learning for Long-tailed Recognition",
+    authors="Hou, Zhang, Wang, Zhou",
+    year=2023,
+    venue="ICCV",
+    arxiv="2306.15925",
+    modality="image",
+    roles=("image",),
+    labels=True,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    temperature: float = 0.1  # the release
+    class_weight: float = 0.25  # the release: of the contrast between classes
+    first: int = 10  # the release: epochs of SupCon before the first clustering, of 1000
+    refresh: int = 10  # the release: epochs from one clustering to the next
+    least: int = 10  # the release: a part is as large as the smallest class, and at least this large
+    hidden: int = 256  # as SupCon
+    output: int = 128  # as SupCon, and in the release
+
+
+RECIPE = Recipe(optimizer="adamw", learning_rate=1e-3, weight_decay=1e-4, batch_size=256, epochs=60)
+
+
+def parts(vectors, labels, least):
+    """A subclass for each row, int64 ``(N,)``, -1 without a label: ``n_c // max(smallest, least)`` parts a class."""
+    import torch
+
+    codes, used = torch.full_like(labels, -1), 0
+    counts = torch.bincount(labels[labels >= 0])
+    size = max(int(counts[counts > 0].min()), least)
+    for number in counts.nonzero().flatten():
+        rows = (labels == number).nonzero().flatten()
+        count = max(1, len(rows) // size)
+        codes[rows] = used + pairing.balanced_k_means(vectors[rows], count, cosine=True).codes
+        used += count
+    return codes
+
+
+def build(settings: Settings, task: training.Task) -> training.Learner:
+    import torch
+
+    encoder, mean = task.encoders["image"], settings.temperature
+    projector = encoders.projector(encoder.width, settings.hidden, settings.output)
+    clusters = pairing.Clusters(task.rows)
+    heat = pairing.PerSampleState(max(1, task.classes), initial=mean)  # of each class
+    view = views.simclr(encoder.size, strength=0.5)
+    look = task.random_views("image", view, view)
+
+    def cluster(epoch, inputs):
+        if epoch < settings.first or (epoch - settings.first) % settings.refresh:
+            return
+        vectors = training.embed_inputs(inputs, task.roles["image"][0], encoder, projector, encoders.unit)
+        labels = torch.from_numpy(inputs.labels).to(vectors.device)
+        codes = parts(vectors, labels, settings.least)
+        clusters.set(codes)
+        found = objectives.sbcl_temperatures(vectors, labels, codes, classes=task.classes, temperature=mean)
+        heat.set(torch.arange(task.classes), found)
+
+    def loss(seen):
+        pair, labels, index = seen
+        first, second = (encoders.unit(projector(encoder(pictures).vector)) for pictures in pair)
+        if (clusters.codes < 0).all():  # before the first clustering
+            return objectives.sup_con(torch.cat([first, second]), labels.repeat(2), temperature=mean)
+        return objectives.sbcl(
+            *(first, second, labels, clusters.get(index)),
+            temperature=mean,
+            class_temperatures=heat.get(labels.clamp(min=0)),
+            weight=settings.class_weight,
+        )
+
+    return training.Learner(
+        modules={"encoder": encoder, "projector": projector, "clusters": clusters, "heat": heat},
+        encoders={"image": encoder},
+        views=lambda batch, generator: (look(batch, generator), batch.labels, batch.index),
+        loss=loss,
+        before_epoch=cluster,
+    )
+
+
+def class_balanced(settings: Settings, task: training.Task) -> training.Learner:
+    """The control: SupCon on batches in which all classes come equally often."""
+    made = build(replace(settings, first=task.steps + 1), task)
+    made.order = lambda rows, size, seed: training.ClassBalanced(rows.labels, size, seed, each=2)  # type: ignore[arg-type]
+    return made
+
+
+def accuracy_of(trial, third):
+    """Balanced probe over the classes of one third by frequency."""
+    labels, chosen = trial.scored.labels(), data.frequency_thirds(trial.reference.labels())[third]
+    codes = labels.copy()
+    codes[~(labels[:, None] == chosen).any(axis=1)] = -1
+    part = replace(trial, scored=replace(trial.scored, classes={trial.scored.label: codes}))
+    return claims.METRICS["balanced_probe"].value(part, None)
+
+
+def tail_accuracy(trial):
+    return accuracy_of(trial, "tail")
+
+
+def head_accuracy(trial):
+    return accuracy_of(trial, "head")
+
+
+def rank_of_head_classes(trial):
+    """Effective rank of the training rows of one class, mean over the frequent classes."""
+    vectors, labels = trial.reference.vectors(), trial.reference.labels()
+    head = data.frequency_thirds(labels)["head"]
+    return sum(evaluation.effective_rank(vectors[labels == number]) for number in head) / len(head)
+
+
+CLAIM = Claim(
+    sentence="Contrast between subclasses of equal size helps the rare classes of a long tail.",
+    baseline="supcon",
+    bed=Bed(set="glyph-lt"),
+    views="gentle",
+    training={"batch_size": 64, "epochs": 16},
+    arms={
+        "system": Arm(settings={"first": 4, "refresh": 4}),
+        "class-balanced": Arm(build=class_balanced, like="baseline"),
+    },
+    tune={"learning_rate": (1e-3, 3e-3)},
+    measures=(
+        Measure(name="balanced linear probe", metric="balanced_probe"),
+        Measure(name="balanced linear probe, rare third of the classes", metric=tail_accuracy),
+        Measure(name="balanced linear probe, frequent third", metric=head_accuracy, margin=-0.02),
+        Measure(name="balanced probe, against balanced batches", metric="balanced_probe", against="class-balanced"),
+        Measure(name="effective rank within frequent classes", metric=rank_of_head_classes, mechanism=True),
+    ),
+)
