@@ -25,10 +25,10 @@ FLOORS = [
     {"objectives"},
     {"search", "decoding"},
     {"evaluation"},
-    {"training", "report", "claims"},
+    {"training", "report", "claims", "adapting"},
     {"systems"},
     {"spec"},
-    {"preparing", "items", "progress", "scoring", "pages", "run", "fitting", "estimator", "checking"},
+    {"preparing", "items", "progress", "scoring", "pages", "run", "fitting", "estimator", "checking", "adaptation"},
     {"cli", "__init__", "__main__"},
 ]
 """From the ground up; a file imports from its own floor and from those below."""

@@ -6,7 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ def check(
     row = claims.check(
         found.paper,
         found.claim,
-        DecoderWork(slug) if found.paper.kind == "decoder" else Work(slug),
+        WORK.get(found.paper.kind, Work)(slug),
         code=code,
         versions=versions(),
         seeds=seeds,
@@ -168,9 +168,16 @@ def claim_code(found: systems.System) -> str:
         path = None if bed is None else set_file(bed.set)
         if path is not None:
             files.add(path)
-    parts = ("generation.py",) if found.paper.kind == "decoder" else ("trial.py", "ground.py", "metrics.py")
-    files |= {PACKAGE / "claims" / name for name in parts}
+    files |= {PACKAGE / "claims" / name for name in PARTS.get(found.paper.kind, PARTS["learner"])}
     return code_hash(files)
+
+
+PARTS = {
+    "learner": ("trial.py", "ground.py", "metrics.py"),
+    "adapter": ("adaptation.py", "trial.py", "ground.py"),
+    "decoder": ("generation.py",),
+}
+"""By kind of system, what of this room a result depends on."""
 
 
 def set_file(name: str) -> Path | None:
@@ -311,6 +318,84 @@ class DecoderWork:
         )
 
 
+@dataclass(frozen=True)
+class AdapterWork:
+    """Carries the jobs of an adapter's claim out: the same frozen vectors and labelled rows for every arm of a seed.
+
+    What adapters choose they choose for each draw on the validation rows, so that there is no grid of the claim.
+
+    Args:
+        slug: the system whose claim it is; its record is read again in the worker.
+        claim: in place of the system's own.
+    """
+
+    slug: str
+    claim: Claim | None = None
+
+    def __call__(self, job: Job) -> Outcome:
+        began = time.monotonic()
+        own = systems.find(self.slug, kind="adapter")
+        claim = own.claim if self.claim is None else self.claim
+        if job.stage == "tune" or claim.bed is None or claim.bed.prompts is None or claim.start is None:
+            raise SettingsError(f"the claim of {self.slug} must name a bed with prompts and a start, and tunes nothing")
+        tensors = frozen_vectors(claim, job.seed)
+        if job.stage == "start":
+            return Outcome(seconds=time.monotonic() - began, memory=peak_memory())
+        arm, ground = claim.all_arms[job.arm], ground_of(claim.bed, claim)
+        sealed = Sealed(ground.test)
+        found = own if arm.system is None else systems.find(arm.system, kind="adapter")
+        settings = read_dataclass(found.settings, dict(arm.settings), f"settings of {found.slug}")
+        trial = claims.Adaptation(
+            arm=job.arm,
+            seed=job.seed,
+            build=lambda: found.build(settings) if arm.build is None else arm.build(settings, None),
+            frozen=claims.thaw(ground, tensors, sealed),
+            settings=settings,
+        )
+        values, below = {}, {}
+        below_it = job.floors and job.arm == "system"
+        others = {"raw pixels": claims.on_pixels(ground, trial), "shuffled": trial.shuffled()} if below_it else {}
+        for number in job.metrics:
+            metric = claim.measures[number].metric
+            if isinstance(metric, str):
+                raise SettingsError(f"there is no metric {metric!r} of adapters; give a function of an Adaptation")
+            values[str(number)] = float(metric(trial))
+            if below_it:
+                below[str(number)] = {name: float(metric(other)) for name, other in others.items()}
+                below[str(number)]["chance"] = 1 / (int(trial.frozen.codes.max()) + 1)
+        return Outcome(
+            values=values,
+            floors=below,
+            reads=sealed.reads,
+            settings={
+                "system": found.slug if arm.build is None else f"{found.slug}, {arm.build.__name__}",
+                "settings": {each.name: getattr(settings, each.name) for each in fields(settings)},
+                "training": dict(claim.start.training) | {"start": claim.start.system},
+            },
+            data=f"{claim.bed.set}:{ground.collection.fingerprint()}",
+            seconds=time.monotonic() - began,
+            memory=peak_memory(),
+        )
+
+
+def frozen_vectors(claim: Claim, seed: int) -> dict[str, torch.Tensor]:
+    """The vectors on which every adapter of a seed works, made when first asked for."""
+    start = claim.start
+    assert start is not None and claim.bed is not None
+    found, ground = systems.find(start.system), ground_of(claim.bed, claim)
+    path = start_file(claim, seed, "adaptation.py", "trial.py", "ground.py")
+    if not path.exists():
+        tensors = claims.freeze(
+            ground, found, settings=start.settings, options=start.training, seed=seed, look=claim.views
+        )
+        training.save_tensors(path, tensors)
+    return training.load_tensors(path)
+
+
+WORK: Mapping[str, type] = {"adapter": AdapterWork, "decoder": DecoderWork}
+"""What carries out the claims of systems that are no learners."""
+
+
 @cache
 def language_model(name: str) -> tuple[Any, Any]:
     """A language model and its tokenizer, loaded once a worker."""
@@ -361,11 +446,7 @@ def pretrained(claim: Claim, seed: int) -> dict[str, dict[str, torch.Tensor]] | 
     assert claim.bed is not None
     found = systems.find(start.system)
     ground = ground_of(claim.bed, claim)
-    code = code_hash([Path(found.module.__file__ or ""), PACKAGE / "claims" / "trial.py"])
-    name = "-".join(
-        str(part) for part in (start.system, code, ground.collection.fingerprint()[:12], digest(start, claim), seed)
-    )
-    path = cache_folder() / "claims" / "starts" / f"{name}.safetensors"
+    path = start_file(claim, seed, "trial.py")
     if not path.exists():
         trial = run_trial(
             ground,
@@ -382,7 +463,6 @@ def pretrained(claim: Claim, seed: int) -> dict[str, dict[str, torch.Tensor]] | 
             for kind, encoder in trial.learner.encoders.items()
             for name, value in encoder.state_dict().items()
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
         training.save_tensors(path, tensors)
     loaded: dict[str, dict[str, torch.Tensor]] = {}
     for name, value in training.load_tensors(path).items():
@@ -391,10 +471,26 @@ def pretrained(claim: Claim, seed: int) -> dict[str, dict[str, torch.Tensor]] | 
     return loaded
 
 
+def start_file(claim: Claim, seed: int, *parts: str) -> Path:
+    """Where what is trained once for all arms of a seed is kept; ``parts`` of the room of claims train it."""
+    start, bed = claim.start, claim.bed
+    assert start is not None and bed is not None
+    module = systems.find(start.system).module
+    code = code_hash([Path(module.__file__ or ""), *(PACKAGE / "claims" / part for part in parts)])
+    data = ground_of(bed, claim).collection.fingerprint()[:12]
+    name = "-".join(str(part) for part in (start.system, code, data, digest(start, claim), seed))
+    return cache_folder() / "claims" / "starts" / f"{name}.safetensors"
+
+
 def digest(start: Any, claim: Claim) -> str:
     import hashlib
+    import inspect
 
-    told = repr((sorted(asdict(start).items(), key=str), claim.bed, claim.encoder, claim.views))
+    assert claim.bed is not None
+    # A function is told by its source: how it prints differs from process to process.
+    asked = "" if claim.bed.prompts is None else inspect.getsource(claim.bed.prompts)
+    bed = replace(claim.bed, prompts=None)
+    told = repr((sorted(asdict(start).items(), key=str), bed, claim.encoder, claim.views)) + asked
     return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 

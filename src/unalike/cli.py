@@ -150,6 +150,32 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Adapt:
+    """Learn classes from a few labelled rows on a run's frozen vectors, and label new things."""
+
+    run: Positional[Annotated[Path, arg(metavar="RUN")]]
+    """A run directory."""
+    shots: Annotated[str | None, arg(metavar="DATA")] = None
+    """Labelled rows: a folder with one sub-folder a class, or a table with labels and paths or ids."""
+    predict: Annotated[str | None, arg(metavar="DATA")] = None
+    """What to label: what unalike fit takes."""
+    to: Annotated[Path, arg(metavar="FILE")] = Path("predicted.csv")
+    """Where these labels go, .csv or .parquet."""
+    system: Annotated[str | None, arg(metavar="SLUG")] = None
+    """How classes are learned: gda-clip, unless tip-adapter is named."""
+    out: Annotated[Path | None, arg(metavar="DIR")] = None
+    """Folder of the adapter; RUN/adapter if it is left out."""
+    label: Annotated[str | None, arg(metavar="COLUMN")] = None
+    """Column with the labels; label if it is left out."""
+    id: Annotated[str | None, arg(metavar="COLUMN")] = None
+    """Column with ids of the run's rows."""
+    encoding: Annotated[str | None, arg(metavar="NAME")] = None
+    """Encoding of text files, if it is not UTF-8."""
+    device: str = "cpu"
+    """Where vectors are computed."""
+
+
+@dataclass(frozen=True)
 class Generate:
     """Go on with a text by a language model on this machine, choosing its tokens by contrast."""
 
@@ -246,6 +272,7 @@ COMMANDS: dict[str, type] = {
     "evaluate": Evaluate,
     "score": Score,
     "report": Report,
+    "adapt": Adapt,
     "generate": Generate,
     "check": Check,
     "compare": Compare,
@@ -254,7 +281,11 @@ COMMANDS: dict[str, type] = {
 }
 
 
-NAMES_SYSTEM: dict[type, tuple[str, Kind]] = {Fit: ("--system", "learner"), Generate: ("--decoder", "decoder")}
+NAMES_SYSTEM: dict[type, tuple[str, Kind]] = {
+    Fit: ("--system", "learner"),
+    Adapt: ("--system", "adapter"),
+    Generate: ("--decoder", "decoder"),
+}
 """The commands that take a system's settings: the flag that names it, and its kind."""
 
 
@@ -296,7 +327,7 @@ def with_settings(command: type, arguments: Sequence[str]) -> type:
     return named
 
 
-def own_settings(arguments: Fit) -> dict[str, Any] | None:
+def own_settings(arguments: Fit | Adapt) -> dict[str, Any] | None:
     """The system's own settings, where a system was named."""
     given: Any = vars(arguments).get("settings")
     return None if given is None else dataclasses.asdict(given)
@@ -472,6 +503,50 @@ def score(arguments: Score, roles: Mapping[str, str]) -> None:
     out.print(table)
     if arguments.out is not None:
         out.print(f"Scores of all rows: {found.save(arguments.out)}")
+
+
+def adapt(arguments: Adapt, roles: Mapping[str, str]) -> None:
+    import unalike
+
+    if arguments.shots is None and arguments.predict is None:
+        raise SettingsError("unalike adapt needs labelled rows (--shots DATA), or what to label (--predict DATA)")
+    run = unalike.load(arguments.run, device=arguments.device)
+    if arguments.shots is not None:
+        adapted = run.adapt(
+            arguments.shots,
+            system=arguments.system or "gda-clip",
+            settings=own_settings(arguments),
+            out=arguments.out,
+            roles=roles or None,
+            label=arguments.label,
+            id=arguments.id,
+            encoding=arguments.encoding,
+        )
+        show_few_shots(adapted.table, len(adapted.names))
+        out.print(f"{adapted.system}, kept in {arguments.out or run.folder / 'adapter'}", markup=False)
+    else:
+        adapted = run.adapted(arguments.out)
+    if arguments.predict is not None:
+        # Where roles came with the labelled rows they name columns of these.
+        given = None if arguments.shots is not None else roles or None
+        found = adapted.predict(arguments.predict, roles=given)
+        out.print(f"{len(found.ids)} labels, written to {found.save(arguments.to)}", markup=False)
+
+
+def show_few_shots(table: Mapping[str, Mapping[int, tuple[float, float]]], classes: int) -> None:
+    """Accuracy by number of labelled rows a class, each row of the table beside its floors."""
+    if not table:
+        out.print(f"{classes} classes; with two labelled rows of each there would be a table of how well one does")
+        return
+    counts = list(next(iter(table.values())))
+    shown = Table(box=None, pad_edge=False)
+    shown.add_column("accuracy on the other labelled rows")
+    for count in counts:
+        shown.add_column(f"{count} shot{'s' * (count > 1)}", justify="right")
+    for name, row in table.items():
+        cells = (f"{mean:.3f}" + (f" ± {deviation:.3f}" if deviation else "") for mean, deviation in row.values())
+        shown.add_row(name, *cells)
+    out.print(shown)
 
 
 HEADLINE = ("knn_accuracy", "linear_probe", "recall@1/", "recall@10/", "zero_shot", "effective_rank")
@@ -703,6 +778,7 @@ ACTIONS: dict[type, Any] = {
     Evaluate: evaluate,
     Score: score,
     Report: report,
+    Adapt: adapt,
     Generate: generate,
     Check: check,
     Compare: compare,

@@ -64,7 +64,8 @@ class Bed:
         columns: for tables, role to column name.
         label_column: for tables, the column with the class.
         prompts: for decoders, makes `unalike.claims.Prompt` objects of the opened collection, with a NumPy generator
-            for what is random about them; ``rows`` of them are drawn for each seed.
+            for what is random about them; ``rows`` of them are drawn for each seed. For adapters, makes the texts that
+            name a class, of the opened collection and the class.
     """
 
     set: str
@@ -132,6 +133,7 @@ class Start:
     """Pretrained encoders that every arm starts from, trained once for each seed and cached.
 
     ``training`` says for how long; the data are the claim's own, without their labels unless the system needs them.
+    For adapters it makes the frozen vectors, from part of the training rows (`unalike.claims.freeze`).
     """
 
     system: str = "simclr"

@@ -22,6 +22,7 @@ from unalike.items import Items
 from unalike.spec import Spec
 
 if TYPE_CHECKING:
+    from unalike.adaptation import Adapted
     from unalike.evaluation import Score
 
 FORMAT = 1
@@ -433,6 +434,29 @@ class Run:
         if readable.any():
             found[readable] = novelty(known, vectors[readable])
         return Scored(list(collection.ids), found, threshold, false_alarms, len(held))
+
+    def adapt(self, shots: Any, *, system: str = "gda-clip", out: str | Path | None = None, **options: Any) -> Adapted:
+        """Learn classes from a few labelled rows on this run's frozen vectors, without gradients, and keep the adapter.
+
+        Args:
+            shots: a folder with one sub-folder a class, or a table with a column ``label`` and one of paths of pictures
+                or of ids of this run's rows.
+            system: slug of the adapter's system: ``gda-clip`` or ``tip-adapter``.
+            out: folder of the adapter; ``adapter`` in the run's directory unless given.
+            **options: ``settings`` of the system, and as for `unalike.fit`: ``roles``, ``label``, ``id``, ``encoding``.
+
+        Returns:
+            The adapter: ``.predict(data)`` labels new things, ``.table`` says how well few labels do.
+        """
+        from unalike.adaptation import adapt
+
+        return adapt(self, shots, system=system, out=out, **options)
+
+    def adapted(self, folder: str | Path | None = None) -> Adapted:
+        """The adapter that `adapt` kept, of this run's directory unless another folder is given."""
+        from unalike.adaptation import load
+
+        return load(self, folder)
 
     def report(self) -> Path:
         """Write ``report.html``, one page that opens offline, and return its path."""

@@ -13,15 +13,16 @@ import pytest
 import torch
 
 from unalike import encoders, systems, training
-from unalike.cli import Columns, Fit, Generate
+from unalike.cli import Adapt, Columns, Fit, Generate
 from unalike.data import ArrayColumn, ImageColumn, TextColumn
 from unalike.training import Inputs, Task, Training, train
 
 ROWS, SIZE = 24, 16
 ALL = systems.all_systems()
 LEARNERS = systems.all_systems(kind="learner")
+ADAPTERS = systems.all_systems(kind="adapter")
 DECODERS = systems.all_systems(kind="decoder")
-COMMANDS = {"learner": (Fit, Columns, Training), "decoder": (Generate,)}
+COMMANDS = {"learner": (Fit, Columns, Training), "adapter": (Adapt,), "decoder": (Generate,)}
 
 
 def columns(roles: tuple[str, ...]) -> dict[str, object]:
@@ -122,6 +123,29 @@ def test_saved_and_loaded_equal(system: systems.System, tmp_path: Path) -> None:
         ours, theirs = learner.embed(kind, entries), fresh.embed(kind, entries)
         assert torch.equal(ours, theirs)
         assert torch.allclose(ours.norm(dim=1), torch.ones(6), atol=1e-5)
+
+
+@pytest.mark.parametrize("texts", [None, np.eye(3, 8)], ids=["alone", "with names"])
+@pytest.mark.parametrize("system", ADAPTERS, ids=lambda system: system.slug)
+def test_adapts_from_one_shot_on_and_learns_what_is_told_apart(
+    system: systems.System, texts: np.ndarray | None
+) -> None:
+    rng = np.random.default_rng(0)
+    for shots in (1, 2, 5):
+        labels = rng.permutation(np.repeat(np.arange(3), shots))
+        features = np.eye(3, 8)[labels] + 0.05 * rng.normal(size=(2, 3 * shots, 8))
+        asked = np.eye(3, 8) + 0.05 * rng.normal(size=(3, 8))
+        adapter = system.build(system.settings())
+        assert adapter.fit(features, labels, texts=texts).predict(asked).tolist() == [0, 1, 2]
+        scores = adapter.scores(asked)
+        again = system.build(system.settings()).fit(features, labels, texts=texts)
+        np.testing.assert_array_equal(again.scores(asked), scores)
+        # What is kept is arrays and numbers, and these are all.
+        loaded = dataclasses.replace(
+            system.build(system.settings()), learnt=dict(adapter.learnt), texts=adapter.texts, choice=adapter.choice
+        )
+        assert all(isinstance(each, np.ndarray) for each in loaded.learnt.values())
+        np.testing.assert_array_equal(loaded.scores(asked), scores)
 
 
 @pytest.mark.parametrize("system", DECODERS, ids=lambda system: system.slug)

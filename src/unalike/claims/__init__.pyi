@@ -1,3 +1,8 @@
+from .adaptation import Adaptation as Adaptation
+from .adaptation import Frozen as Frozen
+from .adaptation import freeze as freeze
+from .adaptation import on_pixels as on_pixels
+from .adaptation import thaw as thaw
 from .code import code_hash as code_hash
 from .generation import Generation as Generation
 from .generation import Prompt as Prompt

@@ -110,9 +110,6 @@ def check(
         raise SettingsError(f"seeds={count}: an interval needs at least 2")
     arms = claim.all_arms
     seen = list(range(count))
-    first = [
-        *(Job(stage="start", arm="start", seed=seed) for seed in [*seen, TUNING_SEED] if claim.start is not None),
-    ]
     tuning = [
         Job(stage="tune", arm=name, seed=TUNING_SEED, chosen=point)
         for name, arm in arms.items()
@@ -120,6 +117,8 @@ def check(
         for point in grid(claim, arm)
         if len(grid(claim, arm)) > 1
     ]
+    learned = [*seen, TUNING_SEED] if tuning else seen
+    first = [Job(stage="start", arm="start", seed=seed) for seed in learned if claim.start is not None]
     total = len(first) + len(tuning) + count * len(used_arms(claim))
     done: dict[str, Outcome] = {}
     began = time.monotonic()

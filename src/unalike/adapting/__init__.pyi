@@ -1,0 +1,14 @@
+from .adapter import Adapter as Adapter
+from .cache import cache_scores as cache_scores
+from .controls import linear_probe as linear_probe
+from .controls import nearest_mean as nearest_mean
+from .controls import zero_shot as zero_shot
+from .gaussian import class_means as class_means
+from .gaussian import gaussian_rule as gaussian_rule
+from .gaussian import isotropic_precision as isotropic_precision
+from .gaussian import shrunk_precision as shrunk_precision
+from .looks import look_vectors as look_vectors
+from .shots import Entrant as Entrant
+from .shots import balanced_accuracy as balanced_accuracy
+from .shots import draw_shots as draw_shots
+from .shots import few_shot_table as few_shot_table
