@@ -8,7 +8,7 @@ cannot be larger than the number of clusters: for large ones take more clusters 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from unalike import encoders, evaluation, objectives, pairing, training, views
 from unalike.errors import SettingsError
@@ -71,14 +71,8 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
         return training.DistinctClusters(clusters.codes, batch, seed)
 
     first = training.Stage(share=settings.share, views=noisy, loss=restored, trains=("reader", "decoder"))
-    second = training.Stage(
-        share=1 - settings.share,
-        views=contrast.views,
-        loss=contrast.loss,
-        order=distinct,
-        begin=cluster,
-        trains=tuple(contrast.modules),
-    )
+    [own] = contrast.phases
+    second = replace(own, share=1 - settings.share, order=distinct, begin=cluster, trains=tuple(contrast.modules))
     return training.Learner(
         modules={**contrast.modules, "reader": reader, "decoder": decoder, "clusters": clusters},
         encoders=contrast.encoders,

@@ -64,11 +64,7 @@ def compose(settings: Settings, task: training.Task, *, clustered: bool) -> trai
     def divide(number):
         def begin(inputs):
             vectors = training.embed_inputs(inputs, role, towers[number - 1], encoders.unit)
-            codes = pairing.k_means(vectors, min(count, len(vectors))).codes
-            if number == 1:
-                clusters.set(codes)
-            else:
-                clusters.refine(codes)
+            clusters.refine(pairing.k_means(vectors, min(count, len(vectors))).codes)
 
         return begin
 
@@ -86,10 +82,14 @@ def compose(settings: Settings, task: training.Task, *, clustered: bool) -> trai
         )
         for number, (tower, head) in enumerate(zip(towers, heads, strict=True))
     )
-    parts = {f"tower_{number}": tower for number, tower in enumerate(towers)}
-    parts |= {f"projector_{number}": head for number, head in enumerate(heads)}
     return training.Learner(
-        modules={**parts, "clusters": clusters}, encoders={"image": encoders.Ensemble(towers)}, stages=stages
+        modules={
+            **{f"tower_{number}": tower for number, tower in enumerate(towers)},
+            **{f"projector_{number}": head for number, head in enumerate(heads)},
+            "clusters": clusters,
+        },
+        encoders={"image": encoders.Ensemble(towers)},
+        stages=stages,
     )
 
 
@@ -101,6 +101,7 @@ def independent(settings: Settings, task: training.Task) -> training.Learner:
 def one_wide(settings: Settings, task: training.Task) -> training.Learner:
     """SimCLR with one encoder whose vectors are as long as all of the ensemble's together, and all the steps."""
     narrow = task.encoders["image"]
+    assert isinstance(narrow, encoders.GridNet)
     wide = encoders.GridNet(size=narrow.size, widths=narrow.widths, width=settings.rounds * narrow.width, seed=None)
     return compose(replace(settings, rounds=1), replace(task, encoders={"image": wide}), clustered=False)
 

@@ -78,10 +78,10 @@ def compose(settings: Settings, task: training.Task, codes=None, scales=((0.14, 
         scores = [each @ centres.T for each in vectors]
         rows = [score.detach() for score in scores[:2]]
         for crop, queue in enumerate(queues):
-            if len(queue) == settings.queue:
-                rows[crop] = torch.cat([queue.vectors() @ centres.detach().T, rows[crop]])
+            if len(queue) == settings.queue:  # type: ignore[arg-type]
+                rows[crop] = torch.cat([queue.vectors() @ centres.detach().T, rows[crop]])  # type: ignore[operator]
             if int(counter) >= settings.queue_after * task.steps:
-                queue.push(vectors[crop])
+                queue.push(vectors[crop])  # type: ignore[operator]
         assigned = [codes(each)[-len(looks[0]) :] for each in rows]
         return objectives.swapped_prediction(scores, assigned, temperature=settings.temperature)
 
