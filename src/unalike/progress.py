@@ -18,6 +18,21 @@ SMOOTHING = 0.9
 """Weight of the past in the moving loss."""
 
 
+def bar(console: Console, what: str, *further: rich.progress.ProgressColumn) -> rich.progress.Progress:
+    """A bar with counts, the time gone and the time left; off where there is no terminal."""
+    return rich.progress.Progress(
+        rich.progress.TextColumn(what),
+        rich.progress.BarColumn(),
+        rich.progress.MofNCompleteColumn(),
+        *further,
+        rich.progress.TimeElapsedColumn(),
+        rich.progress.TextColumn("left"),
+        rich.progress.TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
 class Progress:
     """A progress bar on a terminal; elsewhere a line every ten seconds."""
 
@@ -25,17 +40,7 @@ class Progress:
         self.console = console
         self.loss: float | None = None
         self.last = time.monotonic()
-        self.bar = rich.progress.Progress(
-            rich.progress.TextColumn("training"),
-            rich.progress.BarColumn(),
-            rich.progress.MofNCompleteColumn(),
-            rich.progress.TextColumn("loss {task.fields[loss]}"),
-            rich.progress.TimeElapsedColumn(),
-            rich.progress.TextColumn("left"),
-            rich.progress.TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
+        self.bar = bar(console, "training", rich.progress.TextColumn("loss {task.fields[loss]}"))
         self.task: Any = None
 
     def __enter__(self) -> Progress:
@@ -80,16 +85,7 @@ class Trials:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.last = time.monotonic()
-        self.bar = rich.progress.Progress(
-            rich.progress.TextColumn("{task.description}"),
-            rich.progress.BarColumn(),
-            rich.progress.MofNCompleteColumn(),
-            rich.progress.TimeElapsedColumn(),
-            rich.progress.TextColumn("left"),
-            rich.progress.TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
+        self.bar = bar(console, "{task.description}")
         self.task: Any = None
 
     def __enter__(self) -> Trials:
