@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from unalike.claims.rows import Result, Row
+from unalike.records import Modality
 
 COLOURS = {"holds": "#2b7a4b", "fails": "#b3382c", "open": "#6b6b6b"}
 REACH = 8.0
@@ -37,7 +38,7 @@ def board(rows: Sequence[Row], *, stale: Callable[[Row], bool], page: Callable[[
         "",
         summary(rows, stale),
     ]
-    for modality in dict.fromkeys(row.modality for row in rows):
+    for modality in (each for each in get_args(Modality) if any(row.modality == each for row in rows)):
         lines += ["", f"## {modality}", "", *table([row for row in rows if row.modality == modality], stale, page)]
     return "\n".join(lines) + "\n"
 
@@ -143,23 +144,16 @@ def draw_board(rows: Sequence[Row], path: Path) -> None:
             found += [(each, "D", -0.14) for each in row.results if each.mechanism and each is not row.first][:1]
             for result, marker, offset in found:
                 centre, half = standing(result)
-                axes.plot(
-                    [max(-REACH, centre - half), min(REACH, centre + half)],
-                    [place + offset] * 2,
-                    color=COLOURS[result.verdict],
-                    linewidth=1.6,
-                )
-                axes.plot(
-                    min(max(centre, -REACH), REACH),
-                    place + offset,
-                    marker,
-                    color=COLOURS[result.verdict],
-                    markersize=4.5,
-                )
+                ends = np.clip([centre - half, centre + half], -REACH, REACH)
+                beyond = ">" if centre > REACH else "<" if centre < -REACH else marker
+                style = {"color": COLOURS[result.verdict], "linewidth": 1.6, "markersize": 4.5}
+                axes.plot(ends, [place + offset] * 2, **style)
+                axes.plot(np.clip(centre, -REACH, REACH), place + offset, beyond, **style)
         axes.set_yticks(range(len(ordered)), [f"{row.number or ''} {row.slug}" for row in ordered])
         axes.set_xlim(-REACH - 0.3, REACH + 0.3)
         axes.set_xlabel(
-            "difference on the claimed side, in half widths of its 95% interval (circle: outcome, diamond: mechanism)"
+            "difference on the claimed side, in half widths of its 95% interval\n"
+            "circle: outcome, diamond: mechanism, arrow: beyond the edge"
         )
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
@@ -201,19 +195,22 @@ def draw_page(row: Row, path: Path) -> None:
             axes.set_xlabel("cosine of two test rows")
             if place == 0:
                 axes.legend(frameon=False, loc="upper left")
-        losses = figure.add_subplot(grid[-1, 0])
-        for name, curves in list(row.pictures.items())[:6]:
-            if curves.get("loss"):
-                losses.plot(
-                    np.linspace(0, curves["steps"], len(curves["loss"])), curves["loss"], label=name, linewidth=1.2
-                )
-        losses.set_xlabel("step")
-        losses.set_ylabel("loss")
-        losses.legend(frameon=False, fontsize=7)
-        seeds = figure.add_subplot(grid[-1, 1:])
-        draw_seeds(seeds, row.first)
+        trained = {name: curves for name, curves in row.pictures.items() if curves.get("loss")}
+        if trained:
+            draw_losses(figure.add_subplot(grid[-1, 0]), trained)
+        draw_seeds(figure.add_subplot(grid[-1, 1:] if trained else grid[-1, :]), row.first)
         save(figure, path)
         pyplot.close(figure)
+
+
+def draw_losses(axes: Any, trained: Mapping[str, Mapping[str, Any]]) -> None:
+    """The losses of the first seed's arms."""
+    for name, curves in list(trained.items())[:6]:
+        steps = np.linspace(0, curves["steps"], len(curves["loss"]))
+        axes.plot(steps, curves["loss"], label=name, linewidth=1.2)
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    axes.legend(frameon=False, fontsize=7)
 
 
 def draw_seeds(axes: Any, result: Result) -> None:
