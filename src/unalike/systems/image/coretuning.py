@@ -119,8 +119,8 @@ def scatter(trial):
 
 
 FEW = Bed(set="glyph-24", rows=240)
-RATES = {"learning_rate": (3e-4, 1e-3, 3e-3, 1e-2)}
-WEIGHTS = {"learning_rate": (1e-3, 3e-3), "contrast": (1.0, 10.0)}
+RATES = {"learning_rate": (1e-3, 3e-3, 1e-2, 3e-2)}
+WEIGHTS = {"learning_rate": (3e-3, 1e-2), "contrast": (0.1, 1.0)}
 
 
 def arm(tune, **settings):
@@ -132,7 +132,7 @@ CLAIM = Claim(
     bed=Bed(set="glyph-24"),
     views="gentle",
     start=Start(system="simclr", training={"batch_size": 128, "steps": 300, "learning_rate": 2e-3}),
-    training={"batch_size": 96, "steps": 100},
+    training={"batch_size": 96, "steps": 200},
     arms={
         "system": arm(WEIGHTS),
         "baseline": arm(RATES, contrast=0.0, mixtures=False),

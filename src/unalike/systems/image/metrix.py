@@ -124,9 +124,9 @@ def utilisation_of_training_rows(trial):
 
 CLAIM = Claim(
     sentence="A loss of pairs finds unseen classes better if it also learns from mixtures, positive to a degree.",
-    bed=Bed(set="glyph-new", rows=4000),
+    bed=Bed(set="glyph-new", rows=1000),
     views="gentle",
-    training={"batch_size": 128, "steps": 200},
+    training={"batch_size": 64, "steps": 300},
     arms={
         "baseline": Arm(settings={"weight": 0.0}),
         "pictures mixed": Arm(settings={"mixing": "picture", "hardest": 1}),
