@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from test_contract import make, trained
 from torch.nn.functional import cross_entropy, normalize
 
-import unalike
 from unalike import encoders, systems, training
 from unalike.claims import Ground, Trial, run_trial
 from unalike.data import Collection, ImageColumn, LabelColumn
@@ -96,24 +93,6 @@ def test_the_result_is_all_towers_side_by_side() -> None:
         plain = learner.encoders["image"].plain(pictures)
         towers = [normalize(learner.module[f"tower_{n}"](plain).vector, dim=1) for n in range(3)]
     torch.testing.assert_close(found @ found.T, sum(tower @ tower.T for tower in towers) / 3)
-
-
-def test_fit_load_embed_and_search(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    for name, colour in (("red", (220, 30, 30)), ("blue", (30, 30, 220))):
-        (tmp_path / "photos" / name).mkdir(parents=True)
-        for i in range(20):
-            pixels = np.clip(np.array(colour) + rng.normal(0, 25, (20, 20, 3)), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{i}.png")
-    run = unalike.fit(tmp_path / "photos", system="mcl", out=tmp_path / "run", size=16, steps=9, batch_size=8)
-    loaded = unalike.load(tmp_path / "run")
-    assert isinstance(loaded.learner.encoders["image"], encoders.Ensemble)
-    column = ImageColumn([Image.open(path) for path in sorted((tmp_path / "photos" / "red").glob("*.png"))[:4]])
-    ours, theirs = (each.embed_column(Collection({"image": column}, name="some"), "image") for each in (run, loaded))
-    np.testing.assert_array_equal(ours, theirs)
-    hits = loaded.search(tmp_path / "photos" / "red" / "3.png", k=5)
-    assert len(hits) == 5
-    assert hits[0].score == pytest.approx(1.0, abs=1e-4)
 
 
 def probe(trial: Trial, tower: encoders.Encoder, label: str | None) -> float:
