@@ -129,6 +129,12 @@ def divided(ground: Ground) -> tuple[Ground, np.ndarray]:
     return replace(ground, train=rows[parts["start"]]), rows[parts["pool"]]
 
 
+def picture_roles(ground: Ground) -> list[str]:
+    """The picture roles: those that are learned from, the first of which has the labelled rows, then others."""
+    learned = ground.roles(["image"])["image"]
+    return [*learned, *(role for role in ground.collection.roles("image") if role not in learned)]
+
+
 def classes_of(ground: Ground) -> LabelColumn:
     column = ground.collection[ground.bed.label]
     assert isinstance(column, LabelColumn)
@@ -157,7 +163,7 @@ def freeze(
     trial = run_trial(start, found, settings=settings, options=options, seed=seed, test=None, look=look)
     learner, collection = trial.learner, ground.collection
     assert learner is not None and ground.bed.prompts is not None
-    roles = [*start.roles(["image"])["image"], *(r for r in collection.roles("image") if r not in trial.scored.spaces)]
+    roles = picture_roles(ground)
     tensors = {}
     for role in roles:
         column = collection[role]
@@ -188,7 +194,7 @@ def thaw(ground: Ground, tensors: Mapping[str, torch.Tensor], test: Sealed) -> F
         test=(rows := test.open())[codes[rows] >= 0],
         codes=codes,
         looks=tensors["looks"].numpy()[:, inside],
-        vectors={name.partition("/")[2]: each.numpy() for name, each in tensors.items() if name.startswith("vectors/")},
+        vectors={role: tensors[f"vectors/{role}"].numpy() for role in picture_roles(ground)},
         texts=tensors["texts"].numpy(),
     )
 
