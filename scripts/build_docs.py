@@ -112,7 +112,7 @@ def page(system: systems.System) -> str:
     why = reason(ROOT / "results", system.slug)
     paper = system.paper
     needs = "sub-folders are the classes" if paper.labels else "a folder of pictures"
-    minutes = f"{row.seconds['all']:.0f} s, {len(row.seeds)} pairs of trials, largest process {row.memory:.0f} MiB"
+    minutes = f"{row.seconds['work']:.0f} core seconds, {len(row.seeds)} pairs of trials, largest process {row.memory:.0f} MiB"
     lines = [
         f"# {paper.number} {system.slug}",
         "",

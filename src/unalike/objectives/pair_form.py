@@ -185,6 +185,7 @@ def pairs_to_mix(
         hardest: negatives that are mixed for each anchor.
 
     Data: as of `pair_mixtures`.
+    Cost: O(A B D) time, O(A B) memory.
 
     Raises:
         DataError: embeddings and labels differ in length.

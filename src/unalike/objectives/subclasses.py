@@ -92,6 +92,8 @@ def sbcl_temperatures(
     Returns:
         Temperatures ``(classes,)``.
 
+    Cost: O(N D) time and memory.
+
     Raises:
         DataError: lengths differ. SettingsError: the temperature is not above zero.
 
