@@ -242,10 +242,10 @@ def read_shots(
     if isinstance(shots, (str, Path)) and not roles and is_table(Path(shots)):
         column, values, labels = two_columns(Path(shots), label, id, encoding)
         known = set(run.items.ids)
-        matched = [value in known for value in values]
-        if all(matched):
+        matched = [value in known for value in values if value]
+        if matched and all(matched):
             return of_rows(run, values, labels)
-        stray = [value for value, there in zip(values, matched, strict=True) if not there]
+        stray = [value for value in values if value not in known]
         lost = [value for value in stray if not (Path(shots).parent / value).is_file()]
         if id is not None or any(matched) or lost or "image" not in run.kinds:
             raise DataError(
@@ -311,7 +311,8 @@ def two_columns(
 def of_rows(run: Run, ids: Sequence[str], labels: Sequence[str | None]) -> Shots:
     """Labelled rows of the run itself, by the vectors that it keeps: one look at each."""
     place = {name: row for row, name in enumerate(run.items.ids)}
-    rows = np.array([place[name] for name in ids])
+    named = np.array([bool(name) for name in ids])
+    rows = np.array([place[name] if name else 0 for name in ids])
     plain = np.full((len(rows), next(iter(run.vectors.values())).shape[1]), np.nan)
     raw: list[Any] = [None] * len(rows)
     for role in run.gallery:
@@ -320,7 +321,7 @@ def of_rows(run: Run, ids: Sequence[str], labels: Sequence[str | None]) -> Shots
         for number in np.flatnonzero(use):
             raw[number] = run.items.picture(int(rows[number]), role)
     column = LabelColumn.from_values(labels)
-    there = np.isfinite(plain).all(axis=1) & column.present
+    there = np.isfinite(plain).all(axis=1) & column.present & named
     names, codes = used_classes(column, there, "the table of labels")
     kept = [raw[number] for number in np.flatnonzero(there)]
     pixels = evaluation.pixel_vectors(kept) if all(picture is not None for picture in kept) else None
