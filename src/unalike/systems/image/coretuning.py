@@ -73,7 +73,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
         share=1 - settings.pretraining,
         views=lambda batch, generator: (look(batch, generator), batch.labels, generator),
         loss=loss,
-        order=lambda inputs, batch, seed: training.ClassBalanced(inputs.labels, batch, seed, each=settings.each),
+        order=lambda inputs, batch, seed: training.ClassBalanced(inputs.labels, batch, seed, each=settings.each),  # type: ignore[arg-type]
         trains=("encoder", "classifier", "head"),
     )
     stages = [tuning]

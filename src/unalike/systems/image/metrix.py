@@ -71,7 +71,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
         drawn = {"generator": generator, "alpha": settings.alpha, "hardest": settings.hardest}
         if "proxies" in modules:  # of the classes that are learned
             classes = classes.to(labels.device)
-            drawn["anchors"] = modules["proxies"].unit()[classes], classes
+            drawn["anchors"] = modules["proxies"].unit()[classes], classes  # type: ignore[operator]
         if settings.mixing == "embedding":
             return objectives.metrix(vectors, labels, form=form, weight=settings.weight, **drawn)
         plain = objectives.metrix(vectors, labels, form=form, weight=0.0, **drawn)
@@ -87,7 +87,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
         encoders={"image": encoder},
         views=see,
         loss=loss,
-        order=lambda inputs, batch, seed: training.ClassBalanced(inputs.labels, batch, seed, each=settings.each),
+        order=lambda inputs, batch, seed: training.ClassBalanced(inputs.labels, batch, seed, each=settings.each),  # type: ignore[arg-type]
         project={"image": head},
     )
 
