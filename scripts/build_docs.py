@@ -112,7 +112,7 @@ def page(system: systems.System) -> str:
     why = reason(ROOT / "results", system.slug)
     paper = system.paper
     needs = "sub-folders are the classes" if paper.labels else "a folder of pictures"
-    minutes = f"{row.seconds['work']:.0f} core seconds, {len(row.seeds)} pairs of trials, largest process {row.memory:.0f} MiB"
+    cost = f"{row.seconds['work']:.0f} core seconds, {len(row.seeds)} pairs of trials, at most {row.memory:.0f} MiB"
     lines = [
         f"# {paper.number} {system.slug}",
         "",
@@ -141,7 +141,7 @@ def page(system: systems.System) -> str:
         "",
         *board.measures(row),
         "",
-        f"On {', '.join(row.data)}; {minutes}.{stale} Repeat it: `unalike check {system.slug}`",
+        f"On {', '.join(row.data)}; {cost}.{stale} Repeat it: `unalike check {system.slug}`",
         "",
     ]
     if why:

@@ -146,7 +146,7 @@ def draw_board(rows: Sequence[Row], path: Path) -> None:
                 centre, half = standing(result)
                 ends = np.clip([centre - half, centre + half], -REACH, REACH)
                 beyond = ">" if centre > REACH else "<" if centre < -REACH else marker
-                style = {"color": COLOURS[result.verdict], "linewidth": 1.6, "markersize": 4.5}
+                style: Any = {"color": COLOURS[result.verdict], "linewidth": 1.6, "markersize": 4.5}
                 axes.plot(ends, [place + offset] * 2, **style)
                 axes.plot(np.clip(centre, -REACH, REACH), place + offset, beyond, **style)
         axes.set_yticks(range(len(ordered)), [f"{row.number or ''} {row.slug}" for row in ordered])
