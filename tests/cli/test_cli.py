@@ -13,23 +13,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from commands import unalike
 from PIL import Image
-
-
-def unalike(*words: str | Path, cwd: Path, code: int = 0, **options) -> str:
-    """Run a command; return what it printed, errors too."""
-    done = subprocess.run(
-        [sys.executable, "-m", "unalike", *map(str, words)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"},
-        timeout=240,
-        **options,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from commands import unalike as command
 from PIL import Image
 
 import unalike
@@ -126,20 +124,6 @@ def test_what_cannot_be_used_is_told(run: unalike.Run, named: unalike.Run, place
     (out / "adapter.safetensors").write_bytes(b"damage")
     with pytest.raises(RunError, match="damaged"):
         run.adapted(out)
-
-
-def command(*words: str | Path, cwd: Path, code: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "unalike", *map(str, words)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"},
-        timeout=240,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout + done.stderr
 
 
 def test_the_command_line_fits_and_labels(run: unalike.Run, place: Path) -> None:
