@@ -29,6 +29,9 @@ from unalike.evaluation.zeroshot import zero_shot_correct
 # Of more rows than these, a sample is asked, always the same; what is searched stays whole.
 _ROWS_TO_PROBE, _QUERIES_TO_RANK, _ROWS_TO_SORT = 20_000, 10_000, 5_000
 
+STRENGTHS = (0.001, 0.01, 0.1)
+"""Regularisation that the linear probe may choose: the weaker, the longer its solver runs, for every floor."""
+
 
 def label_scores(bench: Bench, data: Facts, role: str) -> list[Score]:
     """Probes, zero-shot classification, clustering and the purity of neighbourhoods."""
@@ -66,7 +69,7 @@ def _probes(bench: Bench, data: Facts, role: str, rows: np.ndarray, truth: np.nd
         known, asked = take(space.train[role], learnt), take(space.vectors[role], rows)
         found: dict[str, Result] = {"knn_accuracy": correct(knn_predict(known, codes, asked), truth)}
         if several:
-            probe = linear_probe(take(known, few), codes[few], asked, truth)
+            probe = linear_probe(take(known, few), codes[few], asked, truth, strengths=STRENGTHS, folds=2)
             found["linear_probe"] = correct(probe.predictions, truth)
         return found
 
