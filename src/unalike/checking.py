@@ -250,11 +250,7 @@ class Work:
             floors=beside(ground, claim, arm, found, job, trial) if job.floors else {},
             curves=curves(trial) if job.floors else {},
             reads=sealed.reads,
-            settings={
-                "system": found.slug if arm.build is None else f"{found.slug}, {arm.build.__name__}",
-                "settings": {each.name: getattr(trial.settings, each.name) for each in fields(trial.settings)},
-                "training": options | {"steps": trial.steps},
-            },
+            settings=resolved(found, arm, trial.settings, options | {"steps": trial.steps}),
             data=f"{ground.bed.set}:{ground.collection.fingerprint()}",
             seconds=time.monotonic() - began,
             memory=peak_memory(),
@@ -307,11 +303,7 @@ class DecoderWork:
         return Outcome(
             values=values,
             reads=1,
-            settings={
-                "system": found.slug if arm.build is None else f"{found.slug}, {arm.build.__name__}",
-                "settings": {each.name: getattr(settings, each.name) for each in fields(settings)},
-                "training": dict(claim.training) | {"model": claim.encoder["text"]["name"]},
-            },
+            settings=resolved(found, arm, settings, dict(claim.training) | {"model": claim.encoder["text"]["name"]}),
             data=f"{claim.bed.set}:{collection.fingerprint()}",
             seconds=time.monotonic() - began,
             memory=peak_memory(),
@@ -367,11 +359,7 @@ class AdapterWork:
             values=values,
             floors=below,
             reads=sealed.reads,
-            settings={
-                "system": found.slug if arm.build is None else f"{found.slug}, {arm.build.__name__}",
-                "settings": {each.name: getattr(settings, each.name) for each in fields(settings)},
-                "training": dict(claim.start.training) | {"start": claim.start.system},
-            },
+            settings=resolved(found, arm, settings, dict(claim.start.training) | {"start": claim.start.system}),
             data=f"{claim.bed.set}:{ground.collection.fingerprint()}",
             seconds=time.monotonic() - began,
             memory=peak_memory(),
@@ -400,6 +388,15 @@ WORK: Mapping[str, type] = {"adapter": AdapterWork, "decoder": DecoderWork}
 def language_model(name: str) -> tuple[Any, Any]:
     """A language model and its tokenizer, loaded once a worker."""
     return decoding.load_language_model(name)
+
+
+def resolved(found: systems.System, arm: Arm, settings: Any, training: Mapping[str, Any]) -> dict[str, Any]:
+    """What a row says of an arm: its system or control, the system's settings, and how it was trained."""
+    return {
+        "system": found.slug if arm.build is None else f"{found.slug}, {arm.build.__name__}",
+        "settings": {each.name: getattr(settings, each.name) for each in fields(settings)},
+        "training": dict(training),
+    }
 
 
 def peak_memory() -> float:
