@@ -72,6 +72,8 @@ def test_each_measure_is_judged_by_its_own_rule():
     accuracy, above, less, total = run(Bench()).results
     assert accuracy.effect == pytest.approx(0.1)
     assert accuracy.verdict == "holds"
+    # Seeds differ more than arms: only differences within a seed are all alike.
+    assert accuracy.interval == pytest.approx((0.1, 0.1))
     assert set(accuracy.values) == {"system", "baseline"}
     assert above.values.keys() == {"system"}
     assert above.effect == pytest.approx(0.5 + 0.02)
