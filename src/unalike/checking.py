@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from unalike import claims, decoding, systems, training
+from unalike import claims, decoding, encoders, systems, training
 from unalike.claims import Ground, Job, Outcome, Row, Sealed, Trial
-from unalike.claims.code import PACKAGE, code_hash
-from unalike.claims.metrics import measured, named
+from unalike.claims.code import PACKAGE, Part, code_hash, part_of
+from unalike.claims.ground import SMALL
+from unalike.claims.metrics import functions_of, measured, named
 from unalike.claims.trial import floors, run_trial
 from unalike.data import Collection
 from unalike.errors import SettingsError
@@ -169,11 +170,28 @@ def claim_code(found: systems.System) -> str:
         if path is not None:
             files.add(path)
     files |= {PACKAGE / "claims" / name for name in PARTS.get(found.paper.kind, PARTS["learner"])}
-    return code_hash(files)
+    return code_hash(files, chosen_parts(found))
+
+
+def chosen_parts(found: systems.System) -> list[Part]:
+    """What a claim chose by name: metrics and encoders."""
+    claim = found.claim
+    metrics = [
+        each for each in (claim.choose, *(measure.metric for measure in claim.measures)) if isinstance(each, str)
+    ]
+    parts = [part_of(measured)] if metrics else []
+    parts += [part_of(function) for metric in metrics for function in functions_of(metric)]
+    began = () if claim.start is None else systems.find(claim.start.system).paper.roles
+    for kind in dict.fromkeys(role.split(":")[0] for role in (*found.paper.roles, *began)):
+        named = (claim.encoder.get(kind) or SMALL.get(kind, {})).get("name")
+        names = encoders.encoder_names(kind) if named is None else [named]
+        known = encoders.encoder_names(kind)
+        parts += [part_of(encoders.encoder_class(name)) for name in names if name.partition(":")[0] in known]
+    return parts
 
 
 PARTS = {
-    "learner": ("trial.py", "ground.py", "metrics.py"),
+    "learner": ("trial.py", "ground.py"),
     "adapter": ("adaptation.py", "trial.py", "ground.py"),
     "decoder": ("generation.py",),
 }

@@ -91,3 +91,17 @@ def test_a_constant_of_another_file_counts(changed):
     before = code_hash([file("simclr")])
     changed("views/color.py", "HUE", "HUES")
     assert code_hash([file("simclr")]) != before
+
+
+def test_of_a_table_of_choices_only_what_was_chosen_counts(changed):
+    from unalike.checking import claim_code
+
+    before = claim_code(systems.find("dcl"))
+    changed("encoders/build.py", '"vit": VisionTransformer,', '"vit": VisionTransformer, "other": VisionTransformer,')
+    changed("claims/metrics.py", '"tolerance": Metric(tolerance),', '"other": Metric(tolerance),')
+    changed("encoders/vit.py", "self.pool = pool", "self.pool = 'mean'")
+    assert claim_code(systems.find("dcl")) == before
+    changed("encoders/gridnet.py", "self.instance = instance", "self.instance = True")
+    after = claim_code(systems.find("dcl"))
+    changed("claims/metrics.py", "k: int = 20", "k: int = 21")
+    assert len({before, after, claim_code(systems.find("dcl"))}) == 3

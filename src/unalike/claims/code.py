@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator
+import inspect
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -15,12 +16,13 @@ Part = tuple[Path, str]
 """A file of the package and the name of a definition at its top level; ``""`` is what runs when it is imported."""
 
 
-def code_hash(files: Iterable[Path]) -> str:
+def code_hash(files: Iterable[Path], parts: Iterable[Part] = ()) -> str:
     """16 hex digits over some files of the package and every definition of the package that they reach.
 
     A definition reaches what it names: functions, classes and constants of its own file, what the file imports, and
     of a room what is used of it (``objectives.nt_xent``). So work on one objective leaves the results of the others
-    current, even in the same file. Comments, docstrings and layout do not count.
+    current, even in the same file. Comments, docstrings and layout do not count. Through a table of choices
+    (`unalike.registry.Registry`) nothing is reached: what was chosen there is given as ``parts``.
 
     Example:
         >>> from unalike import systems
@@ -30,16 +32,17 @@ def code_hash(files: Iterable[Path]) -> str:
         True
     """
     digest = hashlib.sha256()
-    for path, name in sorted(reached(files)):
+    for path, name in sorted(reached(files, parts)):
         content = outline(path).content[name]
         digest.update(f"{path.relative_to(PACKAGE)}\0{name}\0{content}\0".encode())
     return digest.hexdigest()[:16]
 
 
-def reached(files: Iterable[Path]) -> set[Part]:
-    """Every definition that some files reach; of these files themselves all of them."""
+def reached(files: Iterable[Path], parts: Iterable[Part] = ()) -> set[Part]:
+    """Every definition that some files and definitions reach; of the files themselves all of them."""
     found: set[Part] = set()
     waiting = [(path.resolve(), name) for path in files for name in outline(path.resolve()).content]
+    waiting.extend((path.resolve(), name) for path, name in parts)
     while waiting:
         part = waiting.pop()
         if part in found:
@@ -87,6 +90,8 @@ def outline(path: Path) -> Outline:
     for node in tree.body:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             continue
+        if is_registry(node):
+            continue
         for name in defined(node) or [""]:
             # Several definitions of one name (overloads, branches) count together.
             found.content[name] = found.content.get(name, "") + ast.dump(node)
@@ -121,6 +126,25 @@ def defined(node: ast.stmt) -> list[str]:
         return [node.name]
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
     return [each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)]
+
+
+def is_registry(node: ast.stmt) -> bool:
+    """Whether a statement makes a table of choices."""
+    return isinstance(node, ast.AnnAssign) and any(
+        isinstance(each, ast.Name) and each.id == "Registry" for each in ast.walk(node.annotation)
+    )
+
+
+def part_of(function: Callable | type) -> Part:
+    """The definition of a function or class of the package.
+
+    Example:
+        >>> from unalike import objectives
+        >>> from unalike.claims.code import part_of
+        >>> part_of(objectives.nt_xent)[1]
+        'nt_xent'
+    """
+    return Path(inspect.getfile(function)), function.__qualname__.partition(".")[0]
 
 
 def mentioned(node: ast.AST) -> set[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,6 +12,7 @@ import torch
 from unalike import evaluation, training, views
 from unalike.claims.trial import Trial
 from unalike.errors import SettingsError
+from unalike.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def tolerance(trial: Trial, label: str | None) -> float:
     return evaluation.tolerance(trial.scored.vectors(), trial.scored.labels(label))
 
 
-METRICS: Mapping[str, Metric] = {
+METRICS: Registry[str, Metric] = {
     "knn": Metric(knn, commonest),
     "knn@1": Metric(partial(knn, k=1), commonest),
     "linear_probe": Metric(linear_probe, commonest),
@@ -142,6 +143,22 @@ def named(metric: str) -> tuple[Metric, str | None]:
     if name not in METRICS:
         raise SettingsError(f"there is no metric {metric!r}; there are: {', '.join(METRICS)}, each also as NAME/ROLE")
     return METRICS[name], label or None
+
+
+def functions_of(metric: str) -> Iterator[Callable]:
+    """The functions that a metric with a name is made of, which its results depend on."""
+    found, _ = named(metric)
+    for each in (found.value, found.chance):
+        yield from [] if each is None else unwrapped(each)
+
+
+def unwrapped(function: Callable) -> Iterator[Callable]:
+    """A function without what was filled in, and what was filled in as far as it is a function."""
+    if isinstance(function, partial):
+        yield function.func
+        yield from (value for value in function.keywords.values() if callable(value))
+    else:
+        yield function
 
 
 def metric_name(metric: str | Callable[[Trial], float]) -> str:

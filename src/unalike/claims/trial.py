@@ -259,7 +259,7 @@ def raw_vectors(ground: Ground, rows: Side, role: str) -> np.ndarray:
         return evaluation.text_vectors(texts[0], fit_on=texts[1])
     prepared = rows.inputs.prepared[role].whole  # type: ignore[attr-defined]
     entries, learnt = (
-        np.nan_to_num(np.asarray(prepared.take(which), np.float32).reshape(len(which), -1))
+        np.nan_to_num(np.asarray(getattr(prepared, "raw", prepared.take)(which), np.float32).reshape(len(which), -1))
         for which in (rows.rows, ground.train)
     )
     return evaluation.standard_vectors(entries, fit_on=learnt)

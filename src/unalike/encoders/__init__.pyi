@@ -4,6 +4,8 @@ from .base import Prepared as Prepared
 from .base import Tokens as Tokens
 from .build import build_encoder as build_encoder
 from .build import default_encoder as default_encoder
+from .build import encoder_class as encoder_class
+from .build import encoder_names as encoder_names
 from .build import fresh_encoder as fresh_encoder
 from .build import restore_encoder as restore_encoder
 from .convnet import ConvNet as ConvNet

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
@@ -13,6 +14,12 @@ from torch import Tensor, nn
 
 from unalike.data import Column
 from unalike.views import Tokens as Tokens
+
+
+def options_of(*functions: Callable) -> set[str]:
+    """The keyword-only settings of some functions, but for those that come from the data and the run."""
+    found = (p for function in functions for p in inspect.signature(function).parameters.values())
+    return {p.name for p in found if p.kind is p.KEYWORD_ONLY} - {"size", "seed", "weights", "mean", "std"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,10 @@ class Prepared(Protocol):
     def __len__(self) -> int: ...
 
     def take(self, indices: np.ndarray | Sequence[int]) -> Any:
-        """The rows as a batch: a uint8 tensor ``(B, 3, H, W)`` for pictures, `Tokens` for texts."""
+        """The rows as a batch: a uint8 tensor ``(B, 3, H, W)`` for pictures, `Tokens` for texts.
+
+        Where a batch is no array, ``raw(indices)`` gives the rows as numbers ``(B, ...)`` without a model, for floors.
+        """
 
 
 class Encoder(nn.Module, ABC):
@@ -81,6 +91,23 @@ class Encoder(nn.Module, ABC):
     def restore(cls, settings: Mapping[str, Any], assets: Mapping[str, bytes]) -> Self:
         """An encoder of the shape that `config` told, with weights yet to be loaded."""
         return cls(**settings)
+
+    @classmethod
+    def for_columns(cls, columns: Sequence[Column], *, given: str, size: int, **options: Any) -> Self:
+        """An encoder to be trained on columns like these, with what it must learn from them first (a tokenizer).
+
+        Args:
+            columns: of the kind that it reads.
+            given: what stood behind the colon of its name.
+            size: side of the pictures in pixels.
+            **options: the class's settings, the seed of the initial weights among them.
+        """
+        return cls(**options)
+
+    @classmethod
+    def options(cls) -> set[str]:
+        """The settings that `for_columns` takes beside the seed."""
+        return options_of(cls)
 
     def freeze(self) -> Self:
         """Keep the weights, and the statistics of batch normalisation, as they are from now on."""

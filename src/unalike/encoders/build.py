@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 
 from unalike.data import Column
 from unalike.errors import RunError, SettingsError
+from unalike.registry import Registry
 
 from .base import Encoder
 from .convnet import ConvNet
@@ -21,18 +22,18 @@ from .hugging_face import SentenceTransformersEncoder, TransformersEncoder
 from .mlp import MLP
 from .ngrams import NgramEncoder
 from .seeding import seeded
-from .text_transformer import TextTransformer, train_bpe
+from .text_transformer import TextTransformer
 from .timm_models import TimmEncoder
 from .vit import VisionTransformer
 
-CHOICES: Mapping[str, tuple[str, ...]] = {
+CHOICES: Registry[str, tuple[str, ...]] = {
     "image": ("conv", "grid", "drawing", "vit", "timm:NAME", "timm:NAME@WEIGHTS"),
     "text": ("ngram", "transformer", "hf:FOLDER", "st:FOLDER"),
     "array": ("mlp",),
 }
-"""The encoders that can be named, by kind of column."""
+"""The encoders that can be named, by kind of column; the first serves where none is named."""
 
-_CLASSES: Mapping[str, type[Encoder]] = {
+_CLASSES: Registry[str, type[Encoder]] = {
     "conv": ConvNet,
     "grid": GridNet,
     "drawing": GridNet,
@@ -45,6 +46,25 @@ _CLASSES: Mapping[str, type[Encoder]] = {
     "mlp": MLP,
     "ensemble": Ensemble,
 }
+
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {"drawing": {"fit": "trim", "instance": True}}
+"""Settings that come with a name, where it is not the class's only one."""
+
+
+def encoder_class(spec: str) -> type[Encoder]:
+    """The class of an encoder's name.
+
+    Example:
+        >>> from unalike.encoders import encoder_class
+        >>> encoder_class("timm:resnet18").__name__
+        'TimmEncoder'
+    """
+    return _CLASSES[spec.partition(":")[0]]
+
+
+def encoder_names(kind: str) -> list[str]:
+    """The names by which encoders of a kind of column are chosen, without what follows a colon."""
+    return list(dict.fromkeys(choice.partition(":")[0] for choice in CHOICES.get(kind, ())))
 
 
 def build_encoder(
@@ -64,7 +84,7 @@ def build_encoder(
         size: side of the pictures, in pixels.
         width: length of the vectors, for the encoders that leave it open; their own default without it.
         seed: of the initial weights.
-        **options: further settings of the encoder's class, and of `train_bpe` for a transformer.
+        **options: further settings of the encoder's class (`Encoder.options`).
 
     Raises:
         SettingsError: the name is unknown for this kind, or a setting is.
@@ -88,36 +108,13 @@ def build_encoder(
         choices = ", ".join(CHOICES.get(kind, ())) or "none yet"
         raise SettingsError(f"no encoder {spec!r} reads the kind {kind!r}; choose one of: {choices}")
     if width is not None:
-        options |= {"widths": (*_CONV_WIDTHS, width)} if name == "conv" else {"width": width}
-    settings = _settings_of(name)
-    if unknown := sorted(set(options) - settings):
+        options |= {"width": width}
+    made = _CLASSES[name]
+    if unknown := sorted(set(options) - made.options()):
         raise SettingsError(
-            f"encoder {spec!r} has no setting {', '.join(unknown)}; it has: {', '.join(sorted(settings))}"
+            f"encoder {spec!r} has no setting {', '.join(unknown)}; it has: {', '.join(sorted(made.options()))}"
         )
-    match name:
-        case "conv":
-            return ConvNet(size=size, seed=seed, **options)
-        case "grid":
-            return GridNet(size=size, seed=seed, **options)
-        case "drawing":
-            for option, value in (("fit", "trim"), ("instance", True)):
-                options.setdefault(option, value)
-            return GridNet(size=size, seed=seed, **options)
-        case "vit":
-            return VisionTransformer(size=size, seed=seed, **options)
-        case "timm":
-            model, _, weights = rest.partition("@")
-            return TimmEncoder(model, weights=weights or None, size=size, seed=seed, **options)
-        case "ngram":
-            return NgramEncoder(seed=seed, **options)
-        case "transformer":
-            return TextTransformer.from_texts(_texts(given), seed=seed, **options)
-        case "hf":
-            return TransformersEncoder(rest, **options)
-        case "st":
-            return SentenceTransformersEncoder(rest, **options)
-        case _:
-            return MLP.from_columns(given, seed=seed, **options)
+    return made.for_columns(given, given=rest, size=size, seed=seed, **{**_DEFAULTS.get(name, {}), **options})
 
 
 def default_encoder(columns: Sequence[Column]) -> str:
@@ -193,20 +190,6 @@ def fresh_encoder(encoder: Encoder, seed: int | None = None) -> Encoder:
         for old, new in zip(other.parameters(), made.parameters(), strict=True):
             old.copy_(new)
     return other
-
-
-_CONV_WIDTHS = (32, 64, 128)
-
-
-def _settings_of(name: str) -> set[str]:
-    """What may be set of an encoder, but for what `build_encoder` sets itself."""
-    functions: list[Callable] = [_CLASSES[name], *([train_bpe] if name == "transformer" else [])]
-    found = (p for function in functions for p in inspect.signature(function).parameters.values())
-    return {p.name for p in found if p.kind is p.KEYWORD_ONLY} - {"size", "seed", "weights", "mean", "std"}
-
-
-def _texts(columns: Sequence[Column]) -> Iterator[str]:
-    return (text for column in columns for i in range(len(column)) if (text := column[i]) is not None)
 
 
 def _sample(column: Column, count: int = 500) -> Iterator[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from unalike.data import Column
 from unalike.errors import SettingsError
 
 from .base import Encoded
@@ -77,6 +78,18 @@ class ConvNet(ImageEncoder):
                 elif isinstance(module, _Residual):
                     nn.init.zeros_(module.norm.weight)  # each block starts as the identity
         self.to(memory_format=torch.channels_last)
+
+    @classmethod
+    def for_columns(
+        cls, columns: Sequence[Column], *, given: str, size: int, width: int | None = None, **options: Any
+    ) -> Self:
+        if width is not None:
+            options["widths"] = (32, 64, 128, width)
+        return cls(size=size, **options)
+
+    @classmethod
+    def options(cls) -> set[str]:
+        return {*super().options(), "width"}
 
     def forward(self, inputs: Tensor) -> Encoded:
         positions = self.stages(inputs.contiguous(memory_format=torch.channels_last))

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unalike.data import Column
 from unalike.errors import MissingExtra, RunError, SettingsError
 from unalike.views import Tokens
 
@@ -76,6 +77,11 @@ class TransformersEncoder(TextEncoder):
             return _files(Path(folder))
 
     @classmethod
+    def for_columns(cls, columns: Sequence[Column], *, given: str, size: int, **options: Any) -> Self:
+        options.pop("seed", None)  # the weights are there
+        return cls(given, **options)
+
+    @classmethod
     def restore(cls, settings: Mapping[str, Any], assets: Mapping[str, bytes]) -> Self:
         transformers = require_transformers()
         with _unpacked(assets) as folder:
@@ -134,6 +140,11 @@ class SentenceTransformersEncoder(TextEncoder):
             for weights in _main_weights(Path(folder)):
                 weights.unlink()  # the caller keeps them with all other weights
             return _files(Path(folder))
+
+    @classmethod
+    def for_columns(cls, columns: Sequence[Column], *, given: str, size: int, **options: Any) -> Self:
+        options.pop("seed", None)  # the weights are there
+        return cls(given, **options)
 
     @classmethod
     def restore(cls, settings: Mapping[str, Any], assets: Mapping[str, bytes]) -> Self:

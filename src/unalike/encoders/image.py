@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, Self, get_args
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +39,10 @@ class ImageEncoder(Encoder):
         self.width = width
         self.fit: Fit = fit
         self.margin = margin
+
+    @classmethod
+    def for_columns(cls, columns: Sequence[Column], *, given: str, size: int, **options: Any) -> Self:
+        return cls(size=size, **options)
 
     def prepare(self, column: Column, *, cache: Path | None = None) -> PackedImages:
         if not isinstance(column, ImageColumn):

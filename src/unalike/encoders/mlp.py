@@ -96,6 +96,10 @@ class MLP(Encoder):
             raise DataError("an MLP learns means and deviations from rows, and all of them are missing")
         return cls(arrays[0].values.shape[1], mean=scaler.mean_, std=scaler.scale_, **settings)
 
+    @classmethod
+    def for_columns(cls, columns: Sequence[Column], *, given: str, size: int, **options: Any) -> Self:
+        return cls.from_columns(columns, **options)
+
     def prepare(self, column: Column, *, cache: Path | None = None) -> PackedArrays:
         array = _array(column)
         if array.values.shape[1] != self.features:

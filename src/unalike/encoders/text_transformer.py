@@ -11,10 +11,11 @@ import torch
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 from torch import nn
 
+from unalike.data import Column
 from unalike.errors import DataError, RunError, SettingsError
 from unalike.views import Tokens
 
-from .base import Encoded
+from .base import Encoded, options_of
 from .blocks import transformer
 from .seeding import seeded
 from .text import TextEncoder, masked_mean
@@ -132,6 +133,15 @@ class TextTransformer(TextEncoder):
     ) -> Self:
         """An encoder whose tokenizer is trained on ``texts``; see `train_bpe` and the class for the settings."""
         return cls(train_bpe(texts, vocabulary=vocabulary, lowercase=lowercase), **settings)
+
+    @classmethod
+    def for_columns(cls, columns: Sequence[Column], *, given: str, size: int, **options: Any) -> Self:
+        texts = (text for column in columns for i in range(len(column)) if (text := column[i]) is not None)
+        return cls.from_texts(texts, **options)
+
+    @classmethod
+    def options(cls) -> set[str]:
+        return options_of(cls, train_bpe)
 
     def tokenise(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         encoded = [one.ids for one in self._tokenizer.encode_batch_fast(list(texts))]

@@ -10,6 +10,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from unalike.data import Column
 from unalike.errors import MissingExtra, SettingsError
 from unalike.views.image import IMAGENET_MEAN, IMAGENET_STD
 
@@ -119,6 +120,11 @@ class TimmEncoder(ImageEncoder):
             "fit": self.fit,
             "margin": self.margin,
         }
+
+    @classmethod
+    def for_columns(cls, columns: Sequence[Column], *, given: str, size: int, **options: Any) -> Self:
+        model, _, weights = given.partition("@")
+        return cls(model, weights=weights or None, size=size, **options)
 
     @classmethod
     def restore(cls, settings: Mapping[str, Any], assets: Mapping[str, bytes]) -> Self:
