@@ -16,7 +16,7 @@ PACKAGE = ROOT / "src" / "unalike"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = [
-    {"errors", "records", "settings"},
+    {"errors", "records", "registry", "settings"},
     {"files"},
     {"data"},
     {"views"},
