@@ -62,6 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=20_000)
     parser.add_argument("--texts", type=int, default=200_000)
+    parser.add_argument("--only", choices=("pictures", "texts"))
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
@@ -69,7 +70,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         os.environ["UNALIKE_CACHE"] = str(folder / "cache")
-        for what, count in (("pictures", arguments.pictures), ("texts", arguments.texts)):
+        counts = {"pictures": arguments.pictures, "texts": arguments.texts}
+        for what, count in counts.items():
+            if arguments.only not in (None, what):
+                continue
             found: dict[str, dict[int, tuple[float, float]]] = {"fit": {}, "embed": {}}
             for size in (1000, count):
                 if what == "pictures":

@@ -89,3 +89,15 @@ def test_with_floors():
     value, floors = with_floors(uniformity, np.eye(4), spaces)
     assert value == uniformity(np.eye(4))
     assert floors == {name: uniformity(space) for name, space in spaces.items()}
+
+
+def test_of_many_texts_the_leading_directions_find_them_too(monkeypatch):
+    monkeypatch.setattr("unalike.evaluation.floors._MANY_TEXTS", 150)
+    monkeypatch.setattr("unalike.evaluation.floors._DIRECTIONS", 64)
+    colours, things, places = ["red", "blue", "green", "white"], ["bicycle", "cat", "stormy sea"], ["wall", "night"]
+    texts = [f"{c} {t} by the {p} {n}" for c in colours for t in things for p in places for n in range(10)]
+    found = text_vectors([*texts, None])
+    assert found.shape == (len(texts) + 1, 64)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), [1] * len(texts) + [0], atol=1e-5)
+    asked = text_vectors([text.replace("by the", "at a") for text in texts], fit_on=[*texts, None])
+    assert retrieval(asked, found[:-1], measures=["recall@10"]).mean("recall@10") > 0.8

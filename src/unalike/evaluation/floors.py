@@ -16,6 +16,9 @@ Given = TypeVar("Given")
 # Texts whose vectors are filled in together.
 _TEXTS_AT_ONCE = 4096
 
+# Beyond so many texts so many directions of their n-grams are kept.
+_MANY_TEXTS, _DIRECTIONS = 20_000, 256
+
 
 def with_floors(
     metric: Callable[[Given], float], model: Given, floors: Mapping[str, Given]
@@ -69,13 +72,16 @@ def text_vectors(
 ) -> np.ndarray:
     """Texts as vectors without a model: hashed n-grams of three to five characters, weighted by TF-IDF.
 
+    Of more than 20,000 texts, here or in ``fit_on``, only the 256 leading directions are kept (latent semantic
+    analysis, learnt on 20,000 of ``fit_on``): all of them would need gigabytes.
+
     Args:
         texts: such as a `TextColumn`; a missing or empty one becomes a row of zeros.
         dimensions: hash buckets.
         fit_on: texts that say how common each n-gram is, such as the training split; these unless given.
 
     Returns:
-        ``(N, dimensions)`` float32, of unit length.
+        ``(N, dimensions)`` float32, of unit length; of very many texts ``(N, 256)``.
 
     Raises:
         DataError: no texts.
@@ -98,10 +104,21 @@ def text_vectors(
     counts = hashing.transform(asked)
     learnt = counts if fit_on is None else hashing.transform(_texts(fit_on))
     weigh = TfidfTransformer(sublinear_tf=True).fit(learnt)
-    found = np.zeros(counts.shape, dtype=np.float32)
+    leading = None
+    if max(counts.shape[0], learnt.shape[0]) > _MANY_TEXTS and dimensions > _DIRECTIONS:
+        from sklearn.decomposition import TruncatedSVD
+        from sklearn.preprocessing import normalize
+
+        sample = np.unique(np.linspace(0, learnt.shape[0] - 1, _MANY_TEXTS).astype(int))
+        leading = TruncatedSVD(_DIRECTIONS, random_state=0).fit(weigh.transform(learnt[sample]))
+    found = np.zeros((counts.shape[0], dimensions if leading is None else _DIRECTIONS), dtype=np.float32)
     for start in range(0, len(found), _TEXTS_AT_ONCE):
         rows = slice(start, start + _TEXTS_AT_ONCE)
-        weigh.transform(counts[rows]).toarray(out=found[rows])
+        weighted = weigh.transform(counts[rows])
+        if leading is None:
+            weighted.toarray(out=found[rows])
+        else:
+            found[rows] = normalize(leading.transform(weighted))
     return found
 
 
