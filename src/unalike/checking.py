@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
@@ -83,6 +83,32 @@ def check(
     )
     if results is not None:
         row.save(results)
+    return row
+
+
+def confirm(
+    slug: str,
+    *,
+    jobs: int = 2,
+    results: Path,
+    tell: Callable[[int, int, Job, Outcome], None] = lambda done, total, job, outcome: None,
+) -> Row:
+    """Take the stored row of a system over to code that has changed without changing what it computes.
+
+    One seed of every arm is repeated; where each value has the same bits as before, the row is kept as measured on
+    the code that is here, and says so (``confirmed``).
+
+    Raises:
+        RunError: there is no row.
+        SettingsError: the claim is another than the one that was measured, or a value differs.
+    """
+    found = systems.find(slug)
+    row = claims.read_row(results / f"{slug}.json")
+    code = claim_code(found)
+    if row.code == code:
+        return row
+    row = claims.confirm(row, found.claim, WORK.get(found.paper.kind, Work)(slug), code=code, jobs=jobs, tell=tell)
+    row.save(results)
     return row
 
 
@@ -182,7 +208,13 @@ def chosen_parts(found: systems.System) -> list[Part]:
     parts = [part_of(measured)] if metrics else []
     parts += [part_of(function) for metric in metrics for function in functions_of(metric)]
     began = () if claim.start is None else systems.find(claim.start.system).paper.roles
-    for kind in dict.fromkeys(role.split(":")[0] for role in (*found.paper.roles, *began)):
+    return parts + encoder_parts((*found.paper.roles, *began), claim)
+
+
+def encoder_parts(roles: Sequence[str], claim: Claim) -> list[Part]:
+    """The encoders of a claim for some roles; all that there are of a kind where it leaves the choice open."""
+    parts = []
+    for kind in dict.fromkeys(role.split(":")[0] for role in roles):
         named = (claim.encoder.get(kind) or SMALL.get(kind, {})).get("name")
         names = encoders.encoder_names(kind) if named is None else [named]
         known = encoders.encoder_names(kind)
@@ -490,8 +522,9 @@ def start_file(claim: Claim, seed: int, *parts: str) -> Path:
     """Where what is trained once for all arms of a seed is kept; ``parts`` of the room of claims train it."""
     start, bed = claim.start, claim.bed
     assert start is not None and bed is not None
-    module = systems.find(start.system).module
-    code = code_hash([Path(module.__file__ or ""), *(PACKAGE / "claims" / part for part in parts)])
+    found = systems.find(start.system)
+    files = [Path(found.module.__file__ or ""), *(PACKAGE / "claims" / part for part in parts)]
+    code = code_hash(files, encoder_parts(found.paper.roles, claim))
     data = ground_of(bed, claim).collection.fingerprint()[:12]
     name = "-".join(str(part) for part in (start.system, code, data, digest(start, claim), seed))
     return cache_folder() / "claims" / "starts" / f"{name}.safetensors"

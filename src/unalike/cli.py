@@ -225,6 +225,8 @@ class Check:
     """Trials at once, each in a process of one thread; results do not depend on it."""
     again: bool = False
     """Forget the trials of an earlier check that was stopped or has finished."""
+    confirm: bool = False
+    """Do not measure anew: take the row of changed code over, if one seed of every arm gives the same bits again."""
     results: Annotated[Path, arg(metavar="DIR")] = Path("results")
     """Where the rows are kept."""
 
@@ -590,6 +592,8 @@ def check(arguments: Check, roles: Mapping[str, str]) -> None:
 
         testable = [each for each in systems.all_systems(arguments.modality) if each.claim.measures]
         wanted = [each for each in testable if arguments.again or not current(each, arguments.results)]
+        if arguments.confirm:
+            wanted = [each for each in wanted if (arguments.results / f"{each.slug}.json").exists()]
         out.print(f"{len(wanted)} of {len(testable)} claims to measure")
     for system in wanted:
         out.print(f"\n{system.slug}: {system.claim.sentence}", markup=False)
@@ -601,6 +605,8 @@ def measured(slug: str, arguments: Check) -> Any:
     from unalike.progress import Trials
 
     with Trials(out) as trials:
+        if arguments.confirm:
+            return checking.confirm(slug, jobs=arguments.jobs, results=arguments.results, tell=trials.tell)
         return checking.check(
             slug,
             seeds=arguments.seeds,

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from unalike.claims import Job, Outcome, check, read_row
+from unalike.claims import Job, Outcome, check, confirm, read_row
 from unalike.claims.harness import TUNING_SEED
 from unalike.errors import RunError, SettingsError
 from unalike.records import Arm, Bed, Claim, Measure, Paper
@@ -157,3 +157,46 @@ def test_all_that_is_wrong_is_said_at_once():
 def test_one_seed_is_no_interval():
     with pytest.raises(SettingsError, match="seeds=1"):
         run(Bench(), seeds=1)
+
+
+class FlooredBench(Bench):
+    def __call__(self, job: Job) -> Outcome:
+        outcome = super().__call__(job)
+        floors = {str(n): {"chance": 0.1} for n in job.metrics} if job.floors else {}
+        return dataclasses.replace(outcome, floors=floors)
+
+
+def test_a_row_is_taken_over_where_one_seed_gives_the_same_bits():
+    row, bench = run(FlooredBench()), FlooredBench()
+    taken = confirm(row, CLAIM, bench, code="new", jobs=0)
+    assert [(job.arm, job.stage, job.seed) for job in bench.jobs] == [("system", "score", 0), ("baseline", "score", 0)]
+    assert bench.jobs[0].chosen == {"learning_rate": 0.3}
+    assert (taken.code, taken.confirmed) == ("new", {"from": "c0de", "seed": 0, "trials": 2})
+    assert dataclasses.replace(taken, code=row.code, confirmed={}) == row
+    assert confirm(taken, CLAIM, bench, code="newer", jobs=0).confirmed["from"] == "c0de"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"values": {"0": 0.6, "1": 0.6, "2": -0.6, "3": 0.6 + 1e-16 + 2e-16}}, "accuracy, baseline"),
+        ({"data": "digits:abd"}, "the data have changed"),
+        ({"settings": {"system": "x", "settings": {}, "training": {}}}, "the settings were"),
+        ({"floors": {"0": {"chance": 0.2}}}, "accuracy, floors"),
+    ],
+)
+def test_a_row_is_not_taken_over_where_anything_differs(change, told):
+    row = run(FlooredBench())
+
+    def work(job: Job) -> Outcome:
+        return dataclasses.replace(FlooredBench()(job), **change)
+
+    with pytest.raises(SettingsError, match=told):
+        confirm(row, CLAIM, work, code="new", jobs=0)
+
+
+def test_a_row_of_another_claim_is_not_taken_over():
+    row = run(FlooredBench())
+    for changed in ({"measures": CLAIM.measures[:3]}, {"tune": {"learning_rate": (0.1, 0.2, 0.3, 0.4)}}):
+        with pytest.raises(SettingsError, match=r"other measures|the row chose"):
+            confirm(row, dataclasses.replace(CLAIM, **changed), FlooredBench(), code="new", jobs=0)

@@ -12,6 +12,7 @@ from .ground import Sealed as Sealed
 from .harness import Job as Job
 from .harness import Outcome as Outcome
 from .harness import check as check
+from .harness import confirm as confirm
 from .metrics import METRICS as METRICS
 from .metrics import Metric as Metric
 from .metrics import found_again as found_again

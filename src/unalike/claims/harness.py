@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +182,86 @@ def check(
         versions=versions,
         pictures={name: outcomes[name, 0].curves for name in used_arms(claim) if outcomes[name, 0].curves},
     )
+
+
+def confirm(
+    row: Row,
+    claim: Claim,
+    work: Callable[[Job], Outcome],
+    *,
+    code: str,
+    jobs: int = 2,
+    tell: Callable[[int, int, Job, Outcome], None] = lambda done, total, job, outcome: None,
+) -> Row:
+    """Take a row over to changed code that computes the same: every arm is repeated at the first seed.
+
+    Args:
+        row: what was measured on other code.
+        claim, work, code, jobs, tell: as for `check`.
+
+    Raises:
+        SettingsError: the claim asks for something else than what was measured, or a repeated value differs in any
+            bit; all differences are listed.
+    """
+    asked = [
+        (each.name, metric_name(each.metric), each.arm, each.against, each.better, each.margin, each.mechanism)
+        for each in claim.measures
+    ]
+    told = [
+        (each.name, each.metric, each.arm, each.against, each.better, each.margin, each.mechanism)
+        for each in row.results
+    ]
+    problems = [] if asked == told else ["the claim has other measures than the row"]
+    names = used_arms(claim)
+    if set(names) != set(row.arms):
+        problems.append(f"the claim has the arms {', '.join(names)}, the row {', '.join(row.arms)}")
+    jobs_of = {}
+    for name in names if not problems else []:
+        arm = claim.all_arms[name]
+        points = grid(claim, claim.all_arms[arm.like] if arm.like is not None else arm)
+        chosen = row.tuning.get(name, {}).get("chosen", {})
+        tried = row.tuning.get(name, {}).get("points") or points
+        if tried != points or chosen not in points:
+            problems.append(f"{name}: the row chose {chosen} of {len(tried)} points; the claim's grid is another")
+        wanted = tuple(i for i, measure in enumerate(claim.measures) if name in measured_arms(claim, measure))
+        jobs_of[name] = Job(
+            stage="score", arm=name, seed=row.seeds[0], chosen=chosen, metrics=wanted, floors=row.seeds[0] == 0
+        )
+    done: dict[str, Outcome] = {}
+
+    def told_of(job: Job, outcome: Outcome) -> None:
+        done[job.arm] = outcome
+        tell(len(done), len(names), job, outcome)
+
+    if not problems:
+        with workers(work, jobs, None) as run:
+            run(list(jobs_of.values()), told_of)
+        problems = [text for name in names for text in differences(row, name, done[name])]
+    if problems:
+        raise SettingsError(
+            f"the row of {row.slug} cannot be taken over; unalike check {row.slug} measures it anew:\n"
+            + "\n".join(f"  - {problem}" for problem in problems)
+        )
+    confirmed = {"from": row.confirmed.get("from", row.code), "seed": row.seeds[0], "trials": len(names)}
+    return replace(row, code=code, confirmed=confirmed)
+
+
+def differences(row: Row, arm: str, outcome: Outcome) -> Iterator[str]:
+    """Where a repeated trial of the first seed is not what a row says, in words."""
+    for number, result in enumerate(row.results):
+        if arm not in result.values:
+            continue
+        before, now = result.values[arm][0], outcome.values[str(number)]
+        if before != now:
+            yield f"{result.name}, {arm}: {before} before, {now} now"
+        below = outcome.floors.get(str(number), {})
+        if arm == next(iter(result.values)) and dict(result.floors) != dict(below):
+            yield f"{result.name}, floors: {dict(result.floors)} before, {dict(below)} now"
+    plain = json.loads(json.dumps(outcome.settings))
+    if plain != json.loads(json.dumps(row.arms[arm])):
+        yield f"{arm}: the settings were {row.arms[arm]} and are {plain}"
+    if outcome.data.partition(":")[2] not in row.data.values():
+        yield f"{arm}: the data have changed"
 
 
 def claim_problems(claim: Claim) -> list[str]:

@@ -45,7 +45,8 @@ class Row:
     code: `unalike.claims.code_hash` of the code it ran on; data: fingerprints by bed; arms: system, settings and
     training of each; tuning: by arm the validation score of each point of the grid and the one that was chosen; reads:
     how often each trial opened the test split; seconds: by arm of one trial, and of all; memory: largest resident
-    size of a worker in MiB; pictures: curves for the system's page.
+    size of a worker in MiB; pictures: curves for the system's page; confirmed: where the code has changed since, what
+    was repeated on the code that is named, to the same bits, and the code that all of it was measured on (``from``).
     """
 
     slug: str
@@ -64,6 +65,7 @@ class Row:
     memory: float
     versions: Mapping[str, str]
     pictures: Mapping[str, Any] = field(default_factory=dict)
+    confirmed: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def results(self) -> list[Result]:
