@@ -163,11 +163,14 @@ class FlooredBench(Bench):
     def __call__(self, job: Job) -> Outcome:
         outcome = super().__call__(job)
         floors = {str(n): {"chance": 0.1} for n in job.metrics} if job.floors else {}
+        if job.arm == "baseline":
+            floors = {number: {"chance": 0.3} for number in floors}
         return dataclasses.replace(outcome, floors=floors)
 
 
-def test_a_row_is_taken_over_where_one_seed_gives_the_same_bits():
+def test_a_row_is_taken_over_where_one_seed_gives_the_same_bits(tmp_path):
     row, bench = run(FlooredBench()), FlooredBench()
+    row = read_row(row.save(tmp_path))
     taken = confirm(row, CLAIM, bench, code="new", jobs=0)
     assert [(job.arm, job.stage, job.seed) for job in bench.jobs] == [("system", "score", 0), ("baseline", "score", 0)]
     assert bench.jobs[0].chosen == {"learning_rate": 0.3}

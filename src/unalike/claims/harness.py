@@ -236,7 +236,7 @@ def confirm(
     if not problems:
         with workers(work, jobs, None) as run:
             run(list(jobs_of.values()), told_of)
-        problems = [text for name in names for text in differences(row, name, done[name])]
+        problems = [text for name in names for text in differences(row, claim, name, done[name])]
     if problems:
         raise SettingsError(
             f"the row of {row.slug} cannot be taken over; unalike check {row.slug} measures it anew:\n"
@@ -246,7 +246,7 @@ def confirm(
     return replace(row, code=code, confirmed=confirmed)
 
 
-def differences(row: Row, arm: str, outcome: Outcome) -> Iterator[str]:
+def differences(row: Row, claim: Claim, arm: str, outcome: Outcome) -> Iterator[str]:
     """Where a repeated trial of the first seed is not what a row says, in words."""
     for number, result in enumerate(row.results):
         if arm not in result.values:
@@ -255,7 +255,7 @@ def differences(row: Row, arm: str, outcome: Outcome) -> Iterator[str]:
         if before != now:
             yield f"{result.name}, {arm}: {before} before, {now} now"
         below = outcome.floors.get(str(number), {})
-        if arm == next(iter(result.values)) and dict(result.floors) != dict(below):
+        if arm == measured_arms(claim, claim.measures[number])[0] and dict(result.floors) != dict(below):
             yield f"{result.name}, floors: {dict(result.floors)} before, {dict(below)} now"
     plain = json.loads(json.dumps(outcome.settings))
     if plain != json.loads(json.dumps(row.arms[arm])):
