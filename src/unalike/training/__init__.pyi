@@ -7,6 +7,7 @@ from .checkpoint import save_tensors as save_tensors
 from .counter import StepCounter as StepCounter
 from .embed import embed_inputs as embed_inputs
 from .embed import evaluating as evaluating
+from .group import Group as Group
 from .inputs import Rows as Rows
 from .inputs import inputs_of as inputs_of
 from .inputs import text_codes as text_codes

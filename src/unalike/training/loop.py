@@ -28,6 +28,7 @@ from unalike.training.checkpoint import (
     optimizer_tensors,
     truncate_lines,
 )
+from unalike.training.group import Group
 from unalike.training.learner import Learner
 from unalike.training.optimizers import learning_rate, make_optimizer
 from unalike.training.order import Order, step_generator, stream_seed
@@ -141,7 +142,7 @@ def begin_stage(learner: Learner, span: Span, inputs: Inputs, training: Training
     return moving
 
 
-def run_step(stage: Stage, views: Any, moving: Moving, training: Training) -> float:
+def run_step(stage: Stage, views: Any, moving: Moving, training: Training, processes: Group) -> float:
     """Make the optimiser step or steps of one batch; return the sum of the losses."""
     steps = stage.updates(views) if stage.updates is not None else iter([(stage.loss(views), moving.parameters)])  # type: ignore[misc]
     total = 0.0
@@ -152,7 +153,7 @@ def run_step(stage: Stage, views: Any, moving: Moving, training: Training) -> fl
             return total
         moving.optimizer.zero_grad(set_to_none=True)
         moved = list(parameters)
-        loss.backward(inputs=moved)
+        processes.backward(loss, moved)
         if training.clip_norm:
             nn.utils.clip_grad_norm_(moved, training.clip_norm)
         moving.optimizer.step()
@@ -170,6 +171,7 @@ def train(
     watch: CollapseWatch | None = None,
     watch_every: int = 25,
     listener: Listener | None = None,
+    processes: Group | None = None,
 ) -> Outcome:
     """Train a learner, stage after stage if it has stages.
 
@@ -182,6 +184,7 @@ def train(
         resume: go on from the newest checkpoint in ``folder``, if there is one.
         watch: looks for collapse every ``watch_every`` steps.
         listener: hears each step and each note.
+        processes: those that train together, each with the same arguments; this one alone if None.
 
     Raises:
         TrainingError: the loss is not finite; the last good checkpoint is kept and the message names the batch.
@@ -190,7 +193,7 @@ def train(
         SettingsError: there are fewer steps than stages.
     """
     assert training.batch_size is not None
-    listener = listener or Listener()
+    listener, processes = listener or Listener(), processes or Group()
     device = pick_device(training.device)
     learner.module.to(device)
     stages = lay_out(learner.phases, inputs, batch_size=training.batch_size, seed=training.seed, order=order)
@@ -200,18 +203,22 @@ def train(
     if found is not None:
         load_module(learner.module, found.tensors["weights"], found.path)
     start = step = 0 if found is None else found.step
-    if folder is not None:
+    if folder is not None and processes.leads:
         truncate_lines(folder / "metrics.jsonl", "step", start)
 
     def save(step: int) -> None:
-        if checkpoints is not None:
+        if checkpoints is not None and processes.leads:
             checkpoints.save(step, {"weights": learner.module.state_dict(), **moving.tensors()})
 
     outcome = Outcome(total, 0.0)
     began = saved = time.monotonic()
     warned = False
     devices: list[int] | None = [] if device.type == "cpu" else None
-    with torch.random.fork_rng(devices=devices), stop_signals() as asked, open_log(folder) as log:
+    with (
+        torch.random.fork_rng(devices=devices),
+        stop_signals() as asked,
+        open_log(folder if processes.leads else None) as log,
+    ):
         for span in spans(stages, total):
             if step >= span.stop:
                 continue
@@ -225,7 +232,7 @@ def train(
                 batch = inputs.batch(rows, device)
                 with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bfloat16"):
                     views = span.stage.views(batch, step_generator(training.seed, step))
-                    loss = run_step(span.stage, views, moving, training)
+                    loss = run_step(span.stage, views, moving, training, processes)
                 if not math.isfinite(loss):
                     shown = ", ".join(str(int(r)) for r in rows[:8]) + (", ..." if len(rows) > 8 else "")
                     kept = checkpoints.steps()[-1:] if checkpoints else []
@@ -251,7 +258,7 @@ def train(
                         listener.on_note(warning)
                 log(row)
                 listener.on_step(step, total, row)
-                if asked():
+                if processes.any(asked()):
                     save(step)
                     raise Interrupted(f"stopped at step {step} of {total}")
                 if time.monotonic() - saved > 60 * training.checkpoint_minutes:
