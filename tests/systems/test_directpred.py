@@ -29,14 +29,15 @@ def test_the_predictor_of_a_step_is_the_root_of_the_moving_moment_and_the_loss_f
     learner, inputs = make(SYSTEM)
     s = SYSTEM.settings()
     modules = learner.modules
-    for name in ("encoder", "projector", "teacher", "teacher_projector"):
+    slow = modules["teacher"].module
+    for name in ("encoder", "projector", "teacher"):
         modules[name].eval()
     moment = None
     for seed in range(3):
         pair = batch(learner, inputs, seed)
         with torch.no_grad():
             f = [modules["projector"](modules["encoder"](view).vector).double() for view in pair]
-            t = [modules["teacher_projector"](modules["teacher"](view).vector).double() for view in pair]
+            t = [slow["projector"](slow["encoder"](view).vector).double() for view in pair]
             found = float(learner.loss(pair))
         both = torch.cat(f)
         now = sum(torch.outer(row, row) for row in both) / len(both)

@@ -19,6 +19,7 @@ from .heads import Prototypes as Prototypes
 from .heads import linear as linear
 from .heads import predictor as predictor
 from .heads import projector as projector
+from .heads import symmetric_linear as symmetric_linear
 from .heads import unit as unit
 from .hugging_face import SentenceTransformersEncoder as SentenceTransformersEncoder
 from .hugging_face import TransformersEncoder as TransformersEncoder

@@ -75,6 +75,32 @@ def predictor(width: int, hidden: int, *, batch_norm: bool = True, seed: int | N
     return projector(width, hidden, width, batch_norm=batch_norm, seed=seed)
 
 
+def symmetric_linear(width: int, *, seed: int | None = None) -> nn.Linear:
+    """A linear map of a space to itself whose matrix is symmetric and stays so (Tian et al. 2021, arXiv:2102.06810).
+
+    Args:
+        width: of the space.
+        seed: of the initial weights; None draws from torch's current random state.
+
+    Example:
+        >>> import torch
+        >>> from unalike.encoders import symmetric_linear
+        >>> matrix = symmetric_linear(4, seed=0).weight
+        >>> torch.equal(matrix, matrix.T)
+        True
+    """
+    made = linear(width, width, seed=seed)
+    nn.utils.parametrize.register_parametrization(made, "weight", _Symmetric())
+    return made
+
+
+class _Symmetric(nn.Module):
+    """Reads a matrix by its upper triangle."""
+
+    def forward(self, matrix: Tensor) -> Tensor:
+        return matrix.triu() + matrix.triu(1).T
+
+
 def linear(width: int, out: int, *, bias: bool = False, seed: int | None = None) -> nn.Linear:
     """A linear map into a shared space, as each tower of CLIP ends (Radford et al. 2021, arXiv:2103.00020).
 

@@ -4,15 +4,13 @@ Why do methods without negatives not collapse? In a linear model the eigenvector
 those of the covariance of its inputs, and then each direction lives or dies by itself: it lives as long as the
 predictor's eigenvalue goes with the root of the covariance's, which needs a predictor and a stopped gradient. So the
 predictor can be computed: the covariance's eigenvectors, the roots of its eigenvalues.
-
-As in the authors' release eigenvalues are taken relative to the largest. Its predictor of a step comes from the batches
-before; here the current batch, which gives no gradient, counts too.
+As in the authors' release eigenvalues are relative to the largest; the current batch counts too, which in it does not.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from unalike import encoders, evaluation, objectives, training, views
 from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
@@ -50,44 +48,44 @@ def learner(settings: Settings, task: training.Task, make, *, stopped=True) -> t
     encoder = task.encoders["image"]
     projector = encoders.projector(encoder.width, settings.hidden, settings.output)
     predictor = torch.nn.Identity() if make is None else make()  # last: what all arms share starts alike
-    teachers = {}
-    if stopped:
-        teachers["teacher"] = encoders.EMATeacher(encoder, settings.momentum)
-        teachers["teacher_projector"] = encoders.EMATeacher(projector, settings.momentum)
+    student = torch.nn.ModuleDict({"encoder": encoder, "projector": projector})
+    teacher = encoders.EMATeacher(student, settings.momentum) if stopped else None
 
     def loss(pair):
         inputs = [projector(encoder(pictures).vector) for pictures in pair]
         if isinstance(predictor, encoders.DirectPredictor) and predictor.training:
             predictor.update(torch.cat(inputs))
         first, second = (predictor(each) for each in inputs)
-        if stopped:
-            one, other = (teachers["teacher_projector"](teachers["teacher"](pictures).vector) for pictures in pair)
+        if teacher is not None:
+            slow = teacher.module
+            one, other = (slow["projector"](slow["encoder"](pictures).vector) for pictures in pair)  # type: ignore[index]
             return objectives.byol(first, other) + objectives.byol(second, one)
         # byol stops the gradient at its targets: both ways together have the gradient of the plain distance.
         pairs = ((first, inputs[1]), (second, inputs[0]))
         return sum(objectives.byol(a, b) + objectives.byol(b, a) for a, b in pairs)
 
-    def follow(step):
-        for teacher in teachers.values():
-            teacher.update()
-
     return training.Learner(
-        modules={"encoder": encoder, "projector": projector, "predictor": predictor} | teachers,
+        modules={**student, "predictor": predictor, **({"teacher": teacher} if teacher else {})},
         encoders={"image": encoder},
         views=task.random_views("image", *views.byol(encoder.size)),
         loss=loss,
-        after_step=follow,
-        frozen=tuple(teachers),
+        after_step=(lambda step: teacher.update()) if teacher else None,
+        frozen=("teacher",) if teacher else (),
     )
 
 
 def build(settings: Settings, task: training.Task) -> training.Learner:
-    options: dict[str, Any] = {"rate": settings.correlation_rate, "epsilon": settings.epsilon, "every": settings.every}
-    return learner(settings, task, lambda: encoders.DirectPredictor(settings.output, **options))
+    options = {"rate": settings.correlation_rate, "epsilon": settings.epsilon, "every": settings.every}
+    return learner(settings, task, partial(encoders.DirectPredictor, settings.output, **options))  # type: ignore[arg-type]
 
 
 def linear(settings: Settings, task: training.Task, **options) -> training.Learner:
     return learner(settings, task, lambda: encoders.linear(settings.output, settings.output), **options)
+
+
+def symmetric(settings: Settings, task: training.Task) -> training.Learner:
+    """A trained linear predictor that is kept symmetric, as the theorem has it."""
+    return learner(settings, task, lambda: encoders.symmetric_linear(settings.output))
 
 
 def two_layers(settings: Settings, task: training.Task) -> training.Learner:
@@ -103,7 +101,7 @@ def no_stopped_gradient(settings: Settings, task: training.Task) -> training.Lea
 
 
 def projections(trial):
-    """What the predictor gets: the projections ``(1024, D)`` of one look at each of some training pictures."""
+    """What the predictor gets, ``(1024, D)``."""
     modules = trial.learner.modules
     (looks,) = trial.looks(1024)
     return modules["projector"](modules["encoder"](looks[0]).vector).detach()
@@ -125,7 +123,8 @@ def alignment(trial):
     return float(torch.cosine_similarity(mapped, vectors, dim=0).mean())
 
 
-FREE: dict[str, Any] = {"against": "system", "better": "lower", "mechanism": True}
+MECHANISM = partial(Measure, mechanism=True)
+LOWER = partial(MECHANISM, metric=rank, against="system", better="lower")
 
 CLAIM = Claim(
     sentence="A predictor set from the covariance's spectrum beats a trained linear one and equals a trained network.",
@@ -136,6 +135,7 @@ CLAIM = Claim(
     arms={
         "baseline": Arm(build=linear),
         "two layers": Arm(build=two_layers),
+        "symmetric": Arm(build=symmetric, training={"steps": 500}, like="baseline"),
         "no predictor": Arm(build=no_predictor, like="baseline"),
         "no stopped gradient": Arm(build=no_stopped_gradient, like="baseline"),
     },
@@ -143,8 +143,8 @@ CLAIM = Claim(
     measures=(
         Measure(name="kNN accuracy, against a trained linear predictor", metric="knn"),
         Measure(name="kNN accuracy, against two trained layers", metric="knn", against="two layers", margin=-0.02),
-        Measure(name="a trained W has F's eigenvectors", metric=alignment, arm="baseline", against=0.9, mechanism=True),
-        Measure(name="effective rank without stopped gradient", metric=rank, arm="no stopped gradient", **FREE),
-        Measure(name="effective rank without predictor", metric=rank, arm="no predictor", **FREE),
+        MECHANISM(name="a trained W has F's eigenvectors", metric=alignment, arm="symmetric", against=0.9),
+        LOWER(name="effective rank without stopped gradient", arm="no stopped gradient"),
+        LOWER(name="effective rank without predictor", arm="no predictor"),
     ),
 )

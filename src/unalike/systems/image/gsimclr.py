@@ -100,7 +100,7 @@ def oracle(settings: Settings, task: training.Task) -> training.Learner:
     return simclr(settings, task, lambda inputs, batch, seed: training.DistinctClusters(inputs.labels, batch, seed))
 
 
-BATCH = 24
+BATCH = 10
 
 
 def false_negatives(trial):
@@ -124,21 +124,21 @@ def probe_of_the_head(trial):
 CLAIM = Claim(
     sentence="Batches without two pictures of one pseudo-class have fewer false negatives and give better features.",
     baseline="simclr",
-    bed=Bed(set="glyph-24", rows=2000),
+    bed=Bed(set="animals", rows=2000),
     views="gentle",
     training={"batch_size": BATCH, "steps": 500},
     arms={
-        "system": Arm(settings={"clusters": 24}),
+        "system": Arm(settings={"clusters": 10}),
         "baseline": Arm(build=simclr, training={"steps": 350}),
-        "four times the clusters": Arm(settings={"clusters": 96}, like="system"),
+        "four times the clusters": Arm(settings={"clusters": 40}, like="system"),
         "true classes": Arm(build=oracle, training={"steps": 350}, like="system"),
     },
     tune={"learning_rate": (1e-3, 3e-3)},
     measures=(
-        Measure(name="linear probe, batch 24", metric="linear_probe"),
+        Measure(name="linear probe, batch 10", metric="linear_probe"),
         Measure(name="false negatives", metric=false_negatives, better="lower", mechanism=True),
         Measure(name="linear probe of the head", metric=probe_of_the_head),
-        Measure(name="linear probe, 96 clusters", metric="linear_probe", arm="four times the clusters"),
+        Measure(name="linear probe, 40 clusters", metric="linear_probe", arm="four times the clusters"),
         Measure(name="linear probe, true classes", metric="linear_probe", arm="true classes"),
     ),
 )

@@ -73,7 +73,7 @@ def projected(trial):
     import torch
 
     encoder, projector = trial.learner.modules["encoder"], trial.learner.modules["projector"]
-    entries = trial.scored.inputs.prepared["image"].take(range(2000))
+    entries = trial.scored.inputs.prepared["image"].take(range(min(2000, len(trial.scored))))
     with torch.no_grad():
         return encoders.unit(projector(encoder(encoder.plain(entries)).vector)).numpy()
 
@@ -112,7 +112,7 @@ def rises(values):
 CLAIM = Claim(
     sentence="A temperature sets how hard negatives must be to count; choosing the hardest lets it be high.",
     baseline="simclr",
-    bed=Bed(set="glyph", rows=4000),
+    bed=Bed(set="animals", rows=4000),
     views="gentle",
     training={"steps": 200, "batch_size": 128, "learning_rate": 2e-3},
     arms={
