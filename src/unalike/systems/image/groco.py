@@ -97,7 +97,7 @@ CLAIM = Claim(
     baseline="simclr",
     bed=Bed(set="glyph-24"),
     views="gentle",  # a character turned over is another one
-    training={"batch_size": 64, "steps": 150},
+    training={"batch_size": 64, "steps": 400},
     arms={
         "baseline": Arm(system="simclr", build=pairwise, tune={"temperature": (0.05, 0.1, 0.2)}),
     },
