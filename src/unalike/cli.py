@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from unalike.data.catalogue import Card
     from unalike.evaluation import Score as Measured
     from unalike.run import Run
+    from unalike.training import Alone
 
 KINDS = ("image", "text", "audio", "series", "array", "tags")
 """Kinds of columns that ``--KIND COLUMN`` and ``--KIND:VARIANT COLUMN`` may name."""
@@ -390,7 +393,7 @@ def fit(arguments: Fit, roles: Mapping[str, str]) -> None:
         if name is not None
     }
     folder = arguments.resume
-    with Progress(out) as progress:
+    with sharing_work(arguments.training.device) as processes, Progress(out) as progress:
         try:
             if arguments.resume is not None:
                 run = unalike.resume(arguments.resume, listener=progress.listener())
@@ -411,20 +414,50 @@ def fit(arguments: Fit, roles: Mapping[str, str]) -> None:
                     holdout=arguments.holdout,
                     out=arguments.out,
                     training=arguments.training,
+                    processes=processes,
                     **dataclasses.asdict(arguments.columns),
                 )
                 progress.say(f"{spec.system} on {len(collection)} rows of {collection.name}, into {folder}")
-                log = folder / "tensorboard" if arguments.tensorboard else None
-                run = execute(collection, spec, folder, resume=False, listener=progress.listener(log))
-        except Interrupted as stop:
+                log = folder / "tensorboard" if arguments.tensorboard and processes.leads else None
+                run = execute(
+                    collection, spec, folder, resume=False, listener=progress.listener(log), processes=processes
+                )
+        except (Interrupted, KeyboardInterrupt) as stop:
             progress.stop()
-            err.print(f"{stop}. Go on with:\n  unalike fit --resume {folder}")
+            what = str(stop) or "stopped"
+            begun = folder is not None and (folder / "run.json").exists()
+            if processes.leads:
+                err.print(
+                    f"{what}. Go on with:\n  unalike fit --resume {folder}" if begun else f"{what}; nothing begun"
+                )
             raise SystemExit(130) from None
     show_scores(headline(run.scores))
     out.print(
         f"\nAll scores: unalike evaluate {run.folder}\nReport: {run.folder / 'report.html'}\n"
         f"Search: unalike search {run.folder} {example_query(run)}"
     )
+
+
+@contextlib.contextmanager
+def sharing_work(device: str) -> Iterator[Alone]:
+    """Join the processes that torchrun started, of which the first alone prints; SIGTERM is a Ctrl-C meanwhile."""
+    from unalike.training import joined
+
+    def stop(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = None
+    # Signals can be handled in the main thread only; elsewhere the caller is in charge.
+    with contextlib.suppress(ValueError):
+        before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with joined(device) as processes:
+            out.quiet = not processes.leads
+            yield processes
+    finally:
+        out.quiet = False
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 def example_query(run: Run) -> str:
@@ -437,9 +470,13 @@ def example_query(run: Run) -> str:
 
 def embed(arguments: Embed, roles: Mapping[str, str]) -> None:
     import unalike
+    from unalike.training import sharing
 
     run = unalike.load(arguments.run, device=arguments.device)
-    found = run.embed(arguments.data, roles=roles or None, **dataclasses.asdict(arguments.columns))
+    with sharing_work(arguments.device) as processes, sharing(run.learner.module, processes):
+        found = run.embed(arguments.data, roles=roles or None, **dataclasses.asdict(arguments.columns))
+        if not processes.leads:
+            return
     path = found.save(arguments.out)
     shapes = ", ".join(f"{role}: {v.shape[0]} x {v.shape[1]}" for role, v in found.by_role.items())
     out.print(f"{shapes}, written to {path}")
@@ -468,12 +505,16 @@ def search(arguments: Search, roles: Mapping[str, str]) -> None:
 def evaluate(arguments: Evaluate, roles: Mapping[str, str]) -> None:
     import unalike
     from unalike.files import write_json
+    from unalike.training import sharing
 
     run = unalike.load(arguments.run, device=arguments.device)
     if arguments.data is None:
         scores = run.scores
     else:
-        scores = run.evaluate(arguments.data, roles=roles or None, **dataclasses.asdict(arguments.columns))
+        with sharing_work(arguments.device) as processes, sharing(run.learner.module, processes):
+            scores = run.evaluate(arguments.data, roles=roles or None, **dataclasses.asdict(arguments.columns))
+            if not processes.leads:
+                return
     show_scores(scores)
     if arguments.json is not None:
         write_json(arguments.json, [score.to_json() for score in scores])

@@ -22,6 +22,7 @@ from unalike.preparing import plan
 from unalike.run import FORMAT, Run, choose_text_role, embed_prepared, sealed
 from unalike.scoring import score
 from unalike.spec import Source, Spec
+from unalike.training import Alone, Checkpoints
 from unalike.training.settings import Training
 
 
@@ -55,6 +56,8 @@ def fit(
     **options: Any,
 ) -> Run:
     """Learn a space from data and say how good it is.
+
+    Processes that ``torchrun`` started train one model together (see `unalike.training.joined`).
 
     Args:
         data: a folder of pictures, a CSV, Parquet, JSONL or NumPy file, a folder written by Hugging Face datasets,
@@ -98,25 +101,28 @@ def fit(
     unknown = sorted(set(options) - known)
     if unknown:
         raise SettingsError(f"unknown settings: {', '.join(unknown)}. Training takes: {', '.join(sorted(known))}")
-    collection, spec, folder = begin(
-        data,
-        system=system,
-        roles=roles,
-        label=label,
-        group=group,
-        id=id,
-        encoding=encoding,
-        tolerance=tolerance,
-        settings=settings,
-        encoder=encoder,
-        size=size,
-        views=views,
-        unseen=unseen,
-        holdout=holdout,
-        out=out,
-        training=Training(**options),
-    )
-    return execute(collection, spec, folder, resume=False, listener=listener)
+    chosen = Training(**options)
+    with training.joined(chosen.device) as processes:
+        collection, spec, folder = begin(
+            data,
+            system=system,
+            roles=roles,
+            label=label,
+            group=group,
+            id=id,
+            encoding=encoding,
+            tolerance=tolerance,
+            settings=settings,
+            encoder=encoder,
+            size=size,
+            views=views,
+            unseen=unseen,
+            holdout=holdout,
+            out=out,
+            training=chosen,
+            processes=processes,
+        )
+        return execute(collection, spec, folder, resume=False, listener=listener, processes=processes)
 
 
 def begin(
@@ -137,6 +143,7 @@ def begin(
     holdout: float,
     out: str | Path | None,
     training: Training,
+    processes: Alone,
 ) -> tuple[Collection, Spec, Path]:
     """Open the data, resolve every setting and make the run directory; the arguments are those of `fit`."""
     collection = gather(data, roles=roles, label=label, group=group, id=id, encoding=encoding, tolerance=tolerance)
@@ -161,7 +168,7 @@ def begin(
         unseen=tuple(unseen) if unseen is not None else suggested_unseen(where),
         holdout=holdout,
     )
-    return collection, spec, new_folder(out, f"{collection.name}-{spec.system}")
+    return collection, spec, Path(processes.told(lambda: str(new_folder(out, f"{collection.name}-{spec.system}"))))
 
 
 def resume(folder: str | Path, data: Any = None, *, listener: training.Listener | None = None) -> Run:
@@ -209,7 +216,8 @@ def resume(folder: str | Path, data: Any = None, *, listener: training.Listener 
     )
     if collection.fingerprint() != content["data"]["fingerprint"]:
         raise DataError(f"{where.path} has changed since {path} was begun: start a new run")
-    return execute(collection, again, path, resume=True, listener=listener)
+    with training.joined(again.training.device) as processes:
+        return execute(collection, again, path, resume=True, listener=listener, processes=processes)
 
 
 def gather(
@@ -318,6 +326,7 @@ def execute(
     *,
     resume: bool,
     listener: training.Listener | None = None,
+    processes: Alone,
 ) -> Run:
     """Carry a specification out in a run directory: prepare, train, embed, score, report."""
     began = time.monotonic()
@@ -329,47 +338,53 @@ def execute(
         "data": {"name": collection.name, "rows": len(collection), "fingerprint": collection.fingerprint()},
         "versions": versions(),
     }
-    write_json(folder / "run.json", record)
+    if processes.leads:
+        write_json(folder / "run.json", record)
     ready = prepare(collection, spec)
     for note in ready.collection.notes:
         listener.on_note(note)
     spec = fitted_batch(spec, len(ready.collection.splits["train"]))
     learner = make_learner(spec, ready)
     device = training.pick_device(spec.training.device)
-    untrained = embed_roles(learner, ready, scored_roles(spec), device)
     rows = ready.collection.splits["train"]
-    outcome = training.train(
-        learner,
-        training.inputs_of(ready.collection, ready.packed, spec.roles, rows),
-        spec.training,
-        folder=folder,
-        resume=resume,
-        watch=training.CollapseWatch(probes(learner, ready, spec, rows, device)),
-        listener=listener,
-    )
-    vectors = embed_roles(learner, ready, list(ready.packed), device)
-    keep(learner, ready, vectors, folder)
-    scores = score(learner, ready.collection, ready.packed, vectors, untrained, spec, device)
-    write_json(folder / "scores.json", [each.to_json() for each in scores])
-    record |= {
-        "spec": spec.to_json(),
-        # The encoders that the system is built from; those that serve may be made of several (an ensemble).
-        "encoders": {kind: encoder.config() for kind, encoder in ready.towers.items()},
-        "assets": {kind: sorted(encoder.assets()) for kind, encoder in ready.towers.items()},
-        "kinds": list(learner.encoders),
-        "task": {
-            "rows": len(rows),
-            "steps": spec.training.total_steps(len(rows)),
-            "classes": 0 if ready.collection.label is None else len(ready.collection.label.names),
-        },
-        "notes": [*ready.collection.notes, *outcome.notes],
-        "skipped": [{"id": each.id, "reason": each.reason} for each in ready.collection.skipped],
-    }
-    write_json(folder / "run.json", record)
-    Run(folder, read_json(folder / "run.json"), learner, device).report()
-    record |= {"state": "done", "checksums": sealed(folder)}
-    write_json(folder / "times.json", {"training": outcome.seconds, "all": time.monotonic() - began})
-    write_json(folder / "run.json", record)
+    with training.sharing(learner.module, processes):
+        untrained = embed_roles(learner, ready, scored_roles(spec), device)
+        processes.same(([0, *Checkpoints(folder / "checkpoints").steps()] if resume else [0])[-1], "checkpoints")
+        outcome = training.train(
+            learner,
+            training.inputs_of(ready.collection, ready.packed, spec.roles, rows),
+            spec.training,
+            folder=folder,
+            resume=resume,
+            watch=training.CollapseWatch(probes(learner, ready, spec, rows, device)),
+            listener=listener,
+            processes=processes,
+        )
+        vectors = embed_roles(learner, ready, list(ready.packed), device)
+        scores = score(learner, ready.collection, ready.packed, vectors, untrained, spec, device)
+    if processes.leads:
+        keep(learner, ready, vectors, folder)
+        write_json(folder / "scores.json", [each.to_json() for each in scores])
+        record |= {
+            "spec": spec.to_json(),
+            # The encoders that the system is built from; those that serve may be made of several (an ensemble).
+            "encoders": {kind: encoder.config() for kind, encoder in ready.towers.items()},
+            "assets": {kind: sorted(encoder.assets()) for kind, encoder in ready.towers.items()},
+            "kinds": list(learner.encoders),
+            "task": {
+                "rows": len(rows),
+                "steps": spec.training.total_steps(len(rows)),
+                "classes": 0 if ready.collection.label is None else len(ready.collection.label.names),
+            },
+            "notes": [*ready.collection.notes, *outcome.notes],
+            "skipped": [{"id": each.id, "reason": each.reason} for each in ready.collection.skipped],
+        }
+        write_json(folder / "run.json", record)
+        Run(folder, read_json(folder / "run.json"), learner, device).report()
+        record |= {"state": "done", "checksums": sealed(folder)}
+        write_json(folder / "times.json", {"training": outcome.seconds, "all": time.monotonic() - began})
+        write_json(folder / "run.json", record)
+    processes.wait()
     return Run.load(folder)
 
 

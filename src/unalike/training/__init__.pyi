@@ -5,6 +5,10 @@ from .checkpoint import load_module as load_module
 from .checkpoint import load_tensors as load_tensors
 from .checkpoint import save_tensors as save_tensors
 from .counter import StepCounter as StepCounter
+from .distributed import Alone as Alone
+from .distributed import Together as Together
+from .distributed import joined as joined
+from .distributed import sharing as sharing
 from .embed import embed_inputs as embed_inputs
 from .embed import evaluating as evaluating
 from .group import Group as Group

@@ -19,4 +19,4 @@ class Group:
 
     def backward(self, loss: Tensor, parameters: Sequence[nn.Parameter]) -> None:
         """Leave in each parameter the gradient of the loss of the whole batch."""
-        loss.backward(inputs=parameters)
+        loss.backward(inputs=parameters)  # type: ignore[no-untyped-call]
