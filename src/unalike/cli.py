@@ -34,8 +34,8 @@ out, err = Console(highlight=False), Console(stderr=True, highlight=False)
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table play which role; ``--image COLUMN``, ``--text COLUMN``, ``--text:de COLUMN``, and
-    ``--target COLUMN`` for a number to predict."""
+    """Which columns of a table play which role; --image COLUMN, --text COLUMN, --text:de COLUMN, and
+    --target COLUMN for a number to predict."""
 
     label: Annotated[str | None, arg(metavar="COLUMN")] = None
     """Column with the class of each row."""

@@ -33,7 +33,7 @@ class Training:
     precision: Literal["float32", "bfloat16"] = "float32"
     """Number format of the encoders; objectives always sum in float32."""
     device: str = "auto"
-    """``cpu``, ``cuda``, ``cuda:1``, ``mps``; ``auto`` takes an accelerator if there is one."""
+    """cpu, cuda, cuda:1, mps; auto takes an accelerator if there is one."""
     seed: int = 0
     """Decides initial weights, data order and views."""
     checkpoint_minutes: float = 1.0
