@@ -431,6 +431,8 @@ def fit(arguments: Fit, roles: Mapping[str, str]) -> None:
                     f"{what}. Go on with:\n  unalike fit --resume {folder}" if begun else f"{what}; nothing begun"
                 )
             raise SystemExit(130) from None
+    if not processes.leads:
+        return
     show_scores(headline(run.scores))
     out.print(
         f"\nAll scores: unalike evaluate {run.folder}\nReport: {run.folder / 'report.html'}\n"
