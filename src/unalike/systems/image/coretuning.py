@@ -90,8 +90,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
     return training.Learner(modules=modules, encoders={"image": encoder}, stages=tuple(stages))
 
 
-def accuracy(trial):
-    # The classifier has no bias, so that vectors of unit length do.
+def accuracy(trial):  # the classifier has no bias, so that vectors of unit length do
     scores = trial.scored.vectors() @ trial.learner.modules["classifier"].weight.detach().numpy().T
     return (scores.argmax(axis=1) == trial.scored.labels()).mean()
 
@@ -133,6 +132,7 @@ CLAIM = Claim(
     views="gentle",
     start=Start(system="simclr", training={"batch_size": 128, "steps": 300, "learning_rate": 2e-3}),
     training={"batch_size": 96, "steps": 200},
+    seeds=12,  # scatter differs much from seed to seed
     arms={
         "system": arm(WEIGHTS),
         "baseline": arm(RATES, contrast=0.0, mixtures=False),
