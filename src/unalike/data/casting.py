@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unalike.data.columns import ArrayColumn, Column, ImageColumn, LabelColumn, TextColumn
+from unalike.data.series import series_column
 from unalike.data.tables import Table, Use
 from unalike.errors import DataError
 
-KINDS = ("image", "text", "array", "label")
+KINDS = ("image", "text", "array", "series", "label")
 
 
 def default_roles(table: Table, name: str, taken: Iterable[str]) -> dict[str, str]:
@@ -42,14 +43,14 @@ def default_roles(table: Table, name: str, taken: Iterable[str]) -> dict[str, st
 
 
 def columns_of_role(table: Table, role: str, column: str, name: str) -> list[str]:
-    """The table's columns that make a role: one, or for an array several with commas between them.
+    """The table's columns that make a role: one, or for an array or series several with commas between them.
 
     Raises:
         DataError: an unknown kind of role, or a column that is not there.
     """
     if role.split(":")[0] not in KINDS:
         raise DataError(f"the role {role!r} is of no known kind; a role is {', '.join(KINDS)}, or such as 'text:de'")
-    several = role.split(":")[0] == "array" and column not in table.columns and "," in column
+    several = role.split(":")[0] in ("array", "series") and column not in table.columns and "," in column
     wanted = [part.strip() for part in column.split(",")] if several else [column]
     for each in wanted:
         require_column(table, each, name)
@@ -58,7 +59,13 @@ def columns_of_role(table: Table, role: str, column: str, name: str) -> list[str
 
 def use_of(role: str) -> Use:
     """What the columns of a role are read for."""
-    uses: dict[str, Use] = {"image": "strings", "text": "strings", "array": "numbers", "label": "anything"}
+    uses: dict[str, Use] = {
+        "image": "strings",
+        "text": "strings",
+        "array": "numbers",
+        "series": "numbers",
+        "label": "anything",
+    }
     return uses[role.split(":")[0]]
 
 
@@ -174,6 +181,8 @@ def column_of(kind: str, values: Any, max_pixels: int) -> Column:
             return TextColumn(values)
         case "array":
             return ArrayColumn(values)
+        case "series":
+            return series_column(values)
         case "label":
             return LabelColumn.from_values(values)
     raise DataError(f"there is no kind of column {kind!r}; the kinds are {', '.join(KINDS)}")

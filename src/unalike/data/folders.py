@@ -1,10 +1,10 @@
-"""A folder of pictures: which files are pictures, and what the sub-folders say."""
+"""A folder of pictures or of series: which files those are, and what the sub-folders say."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -29,9 +29,9 @@ _SPLITS = {
 class PictureFolder:
     """What a folder holds.
 
-    paths: the pictures; ids: their paths inside the folder, with slashes; labels: the first sub-folder of each, None
-    at the top, or None altogether where there are no sub-folders; splits: row numbers, if the top folders are called
-    ``train`` and ``test`` or the like; others: how many files are no pictures.
+    paths: the pictures, or the files of another kind; ids: their paths inside the folder, with slashes; labels: the
+    first sub-folder of each, None at the top, or None altogether where there are no sub-folders; splits: row numbers,
+    if the top folders are called ``train`` and ``test`` or the like; others: how many files are of other kinds.
     """
 
     paths: list[str]
@@ -47,20 +47,39 @@ def list_pictures(folder: Path) -> PictureFolder:
     Raises:
         DataError: there are none, or a sub-folder cannot be opened.
     """
-    inside: list[str] = []
-    others: Counter[str] = Counter()
-    for relative in _walk(folder):
-        suffix = os.path.splitext(relative)[1].lower()  # noqa: PTH122 (20,000 of them)
-        if suffix in PICTURE_SUFFIXES:
-            inside.append(relative)
-        else:
-            others[suffix or "no ending"] += 1
+    inside, others = _sorted_out(folder, PICTURE_SUFFIXES)
     if not inside:
         found = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5)) or "it is empty"
         raise DataError(
             f"there are no pictures in {folder} ({found}). Pictures end in {', '.join(sorted(PICTURE_SUFFIXES))};"
             " of a table, give the file itself"
         )
+    return _laid_out(folder, inside, others.total())
+
+
+def list_others(folder: Path, suffixes: Collection[str], at_least: int = 1) -> PictureFolder | None:
+    """The files of some endings in a folder without pictures; None where it has pictures or fewer than ``at_least``."""
+    inside, others = _sorted_out(folder, suffixes)
+    if len(inside) < at_least or PICTURE_SUFFIXES & set(others):
+        return None
+    return _laid_out(folder, inside, others.total())
+
+
+def _sorted_out(folder: Path, suffixes: Collection[str]) -> tuple[list[str], Counter[str]]:
+    """The files of some endings, and how many there are of the others."""
+    inside: list[str] = []
+    others: Counter[str] = Counter()
+    for relative in _walk(folder):
+        suffix = os.path.splitext(relative)[1].lower()  # noqa: PTH122 (20,000 of them)
+        if suffix in suffixes:
+            inside.append(relative)
+        else:
+            others[suffix or "no ending"] += 1
+    return inside, others
+
+
+def _laid_out(folder: Path, inside: list[str], others: int) -> PictureFolder:
+    """What the sub-folders say of some files."""
     inside.sort()
     parts = [PurePosixPath(relative).parts[:-1] for relative in inside]
     tops = {part[0] if part else "" for part in parts}
@@ -76,7 +95,7 @@ def list_pictures(folder: Path) -> PictureFolder:
         ids=[os.fsencode(relative).decode("utf-8", "backslashreplace") for relative in inside],
         labels=labels if any(label is not None for label in labels) else None,
         splits=splits,
-        others=others.total(),
+        others=others,
     )
 
 

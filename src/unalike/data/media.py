@@ -1,4 +1,4 @@
-"""Columns that only sets of the catalogue have so far: tags, recordings, and stacked arrays (points, series)."""
+"""Columns of tags, of recordings, and of stacked arrays (points, series)."""
 
 from __future__ import annotations
 

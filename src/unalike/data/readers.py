@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
 
-from unalike.data import casting, folders, tables
+from unalike.data import casting, folders, series, tables
 from unalike.data.collection import TOLERANCE, Collection, skip_unreadable
 from unalike.data.columns import ArrayColumn, Column, ImageColumn, LabelColumn
 from unalike.data.images import MAX_PIXELS, PICTURE_SUFFIXES, Failure, iter_decoded, iter_headers
@@ -19,9 +20,9 @@ from unalike.errors import DataError
 Values = str | Sequence[Any] | np.ndarray
 
 ACCEPTED = (
-    "a folder of pictures, a picture, a .csv, .tsv, .parquet, .jsonl, .npy or .npz file, or the folder of a saved"
-    " Hugging Face dataset; in Python also a list of pictures, paths or strings, an array, a mapping of roles to such"
-    " lists, or a data frame"
+    "a folder of pictures or of series, a picture, a .csv, .tsv, .parquet, .jsonl, .npy, .npz or .ts file, or the"
+    " folder of a saved Hugging Face dataset; in Python also a list of pictures, paths or strings, an array, a mapping"
+    " of roles to such lists, or a data frame"
 )
 
 
@@ -43,9 +44,12 @@ def open_collection(
 
     - A folder: every picture below it, by the path inside the folder; the first sub-folder is the label. Top folders
       called ``train`` and ``test`` (``val``, ``validation``, ``dev``) are splits.
+    - A folder without pictures, of CSV, Parquet, NumPy or ``.ts`` files: each a time series (a ``.ts`` file has many),
+      columns being channels and rows steps; a column called ``time``, ``timestamp``, ``date`` or the like is no
+      channel and gives the order. ``NAME_TRAIN.ts`` and ``NAME_TEST.ts`` are splits.
     - A table (CSV, TSV, Parquet, JSON lines, also compressed; pandas or pyarrow in memory; a Hugging Face dataset on
       disk): ``roles`` say which column is what. A cell that is empty or NaN is missing; a row without any entry is
-      left out and counted.
+      left out and counted. ``{"series": "a,b"}`` with ids that repeat: each row is a step and each id a series.
     - NumPy: ``.npy``, or ``.npz`` with one array beside ``label`` or ``y``. Float ``(N, F)`` is the role ``array``,
       uint8 ``(N, H, W)`` or ``(N, H, W, 3)`` are pictures. Pickled objects are refused.
     - In memory: a list of paths, PIL pictures or uint8 arrays is ``image``, a list of strings is ``text`` (unless all
@@ -82,7 +86,9 @@ def open_collection(
         return source
     if label is not None and "label" in (roles or {}):
         raise DataError("the label is given twice, as label= and among the roles; give it once")
-    how = _How(dict(roles or {}), {"label": label, "group": group, "id": id}, name, base, encoding, max_pixels)
+    how = _How(
+        dict(roles or {}), {"label": label, "group": group, "id": id}, name, base, encoding, max_pixels, tolerance
+    )
     table = tables.memory_table(source)
     if table is not None:
         opened = _from_table(table, how, name or "table", Path(base or "."))
@@ -109,6 +115,7 @@ class _How:
     base: str | Path | None
     encoding: str | None
     max_pixels: int
+    tolerance: float = TOLERANCE
 
     def columns_named(self) -> dict[str, str]:
         """Those of label, group and id that are the name of a column, and not values."""
@@ -140,7 +147,8 @@ def _from_path(path: Path, how: _How) -> Collection:
         saved, splits = tables.open_saved_dataset(path)
         return _from_table(saved, how, name, Path(how.base or path), splits)
     if is_folder:
-        return _from_folder(path, how, name)
+        found = folders.list_others(path, series.SERIES_SUFFIXES, at_least=2) or folders.list_others(path, {".ts"})
+        return _from_folder(path, how, name) if found is None else _from_series(path, found, how, name)
     if not is_file:
         state = f"a link to {path.readlink()}, which is not there" if path.is_symlink() else "no file and no folder"
         raise DataError(f"{path} is {state}, nor is it a data set (unalike data lists those). Accepted: {ACCEPTED}")
@@ -150,6 +158,9 @@ def _from_path(path: Path, how: _How) -> Collection:
         return _assemble({"image": ImageColumn([str(path)], max_pixels=how.max_pixels)}, how, name, ids=[path.name])
     if ending in (".npy", ".npz"):
         return _from_arrays(_load_numpy(path), how, name)
+    if ending == ".ts":
+        alone = folders.PictureFolder([str(path)], [path.name], None, {}, 0)
+        return _from_series(path, alone, how, name)
     table = tables.open_table(path, how.encoding)
     if table is None:
         raise DataError(f"{path}: the ending {ending!r} says nothing about what the file holds. Accepted: {ACCEPTED}")
@@ -174,6 +185,66 @@ def _from_folder(folder: Path, how: _How, name: str) -> Collection:
     return _assemble(columns, how, name, ids=found.ids, splits=found.splits, notes=notes)
 
 
+def _from_series(folder: Path, found: folders.PictureFolder, how: _How, name: str) -> Collection:
+    """Series, one or (``.ts``) many in each file."""
+    asked = how.roles | how.columns_named()
+    if asked:
+        raise DataError(
+            f"{folder} holds one series a file, which have no columns in common; asked for were"
+            f" {', '.join(f'{what}={column}' for what, column in asked.items())}. Labels are the names of sub-folders"
+        )
+    reading, ids, labels, splits = series.Reading(), [], [], []
+    split_of = {int(row): split for split, rows in found.splits.items() for row in rows}
+    for row, (path, id) in enumerate(zip(found.paths, found.ids, strict=True)):
+        label = None if found.labels is None else found.labels[row]
+        if path.lower().endswith(".ts"):
+            cases, classes = series.read_ts(Path(path))
+            split = series.split_of(Path(path))
+            reading.cases += cases
+            ids += [f"{id}#{number}" for number in range(len(cases))]
+            labels += [each or label for each in classes]
+            splits += [split_of.get(row, split)] * len(cases)
+        else:
+            reading.add(lambda path=path: series.read_file(Path(path), reading, how.encoding))  # type: ignore[misc]
+            ids.append(id)
+            labels.append(label)
+            splits.append(split_of.get(row))
+    if not any(case is not None for case in reading.cases):
+        first = next(iter(reading.failures.items()))
+        raise DataError(f"none of the series in {folder} can be read, such as {ids[first[0]]}: {first[1].reason}")
+    notes = reading.notes()
+    if found.others:
+        notes.append(f"{_count(found.others, 'file is no series and is', 'files are no series and are')} ignored")
+    columns: dict[str, Column] = {"series": reading.column(name)}
+    if any(label is not None for label in labels) and how.named["label"] is None:
+        columns["label"] = LabelColumn.from_values(labels)
+    rows = {split: np.flatnonzero([each == split for each in splits]) for split in dict.fromkeys(filter(None, splits))}
+    opened = _assemble(columns, how, name, ids=ids, splits=rows if len(rows) > 1 else None, notes=notes)
+    return skip_unreadable(opened, reading.failures, tolerance=how.tolerance)
+
+
+def _from_long_table(
+    data: pa.Table, channels: Sequence[str], named: Mapping[str, str], times: str | None, how: _How, name: str
+) -> Collection:
+    """Series of a table, by their ids if these repeat."""
+    ids = casting.as_values(data[named["id"]], named["id"]) if "id" in named else None
+    reading, first = series.from_table(data, channels, ids, times, name)
+    owners = np.arange(len(data))
+    if ids is not None and len(first) < len(ids):
+        number = {ids[int(row)]: series_number for series_number, row in enumerate(first)}
+        owners = np.array([number[each] for each in ids], np.int64)
+
+    def look_up(column: str) -> list[Any]:
+        values = casting.as_values(data[column], column)
+        return series.labels_of_series(values, first, owners)
+
+    columns: dict[str, Column] = {"series": reading.column(name)}
+    if "label" in named:
+        columns["label"] = LabelColumn.from_values(look_up(named["label"]))
+    opened = _assemble(columns, how, name, notes=reading.notes(), look_up=look_up)
+    return skip_unreadable(opened, reading.failures, tolerance=how.tolerance)
+
+
 def _from_table(
     table: tables.Table, how: _How, name: str, base: Path, splits: Mapping[str, np.ndarray] | None = None
 ) -> Collection:
@@ -194,6 +265,17 @@ def _from_table(
     for column in named.values():
         casting.require_column(table, column, name)
         uses.setdefault(column, "anything")
+    if "series" in parts:
+        others = sorted(set(parts) - {"series", "label"})
+        if others:
+            raise DataError(
+                f"series and {', '.join(others)} in one table cannot be told apart; give series and a label"
+            )
+        times = next((each for each in table.columns if each.lower() in series.TIMES and each not in uses), None)
+        if times is not None and "id" in named:
+            uses[times] = "anything"
+        named |= {"label": parts["label"][0]} if "label" in parts else {}
+        return _from_long_table(table.read(uses), parts["series"], named, times, how, name)
     data = table.read(uses)
     columns = {}
     for role, wanted in parts.items():
@@ -351,6 +433,8 @@ def _load_numpy(path: Path) -> dict[str, np.ndarray]:
 
 def _kind_of_array(array: np.ndarray) -> str:
     pictures = array.dtype == np.uint8 and (array.ndim == 3 or (array.ndim == 4 and array.shape[3] in (1, 3, 4)))
+    if array.dtype.kind == "f" and array.ndim == 3:
+        return "series"
     return "image" if pictures else "array"
 
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from unalike.data.collection import Collection
 from unalike.data.media import StackColumn
+from unalike.data.series import read_ts, series_column
 from unalike.data.sets.stored import groups_of, label_of, splits_of, write_rows
 from unalike.errors import SettingsError
 
@@ -40,7 +41,7 @@ def convert(name: str, sources: Sequence[Path], made: Path) -> None:
     folder = sources[0] / FOLDERS[name]
     for dataset in DATASETS[name]:
         cases = {split: read_ts(folder / dataset / f"{dataset}_{split.upper()}.ts") for split in ("train", "test")}
-        values = _stack([case for listed, _ in cases.values() for case in listed])
+        values = series_column([case for listed, _ in cases.values() for case in listed], name).values
         np.save(made / f"{dataset}.npy", values, allow_pickle=False)
         ids = [f"{split}-{number}" for split, (listed, _) in cases.items() for number in range(len(listed))]
         count = len(cases["train"][0])
@@ -67,29 +68,3 @@ def open_set(name: str, folder: Path, dataset: str | None = None) -> Collection:
         splits=splits_of(table),
         groups=groups_of(table),
     )
-
-
-def read_ts(path: Path) -> tuple[list[np.ndarray], list[str]]:
-    """The cases of a ``.ts`` file, each float32 ``(channels, steps)``, and their classes.
-
-    After the line ``@data`` each line is a case: channels parted by colons, steps by commas, the class at the end.
-    """
-    lines = iter(path.read_text(encoding="utf-8-sig").splitlines())
-    for line in lines:
-        if line.strip().lower() == "@data":
-            break
-    cases, labels = [], []
-    for line in filter(str.strip, lines):
-        *channels, label = line.strip().split(":")
-        steps = [np.array(channel.replace("?", "nan").split(","), np.float32) for channel in channels]
-        cases.append(np.stack(steps))
-        labels.append(label.strip())
-    return cases, labels
-
-
-def _stack(cases: Sequence[np.ndarray]) -> np.ndarray:
-    """Float32 ``(N, channels, steps)``, the shorter ones filled up with NaN at their end."""
-    stacked = np.full((len(cases), len(cases[0]), max(case.shape[1] for case in cases)), np.nan, np.float32)
-    for number, case in enumerate(cases):
-        stacked[number, :, : case.shape[1]] = case
-    return stacked

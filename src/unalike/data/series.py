@@ -1,0 +1,374 @@
+"""Time series from files: one a file, many a ``.ts`` file, or the rows of a table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from unalike.data.images import Failure
+from unalike.data.media import StackColumn
+from unalike.data.tables import CSV_SUFFIXES, PARQUET_SUFFIXES, open_table
+from unalike.errors import DataError
+
+SERIES_SUFFIXES = CSV_SUFFIXES | PARQUET_SUFFIXES | {".ts", ".npy"}
+"""What a folder of series holds."""
+
+TIMES = ("time", "timestamp", "date", "datetime", "t")
+"""A column of one of these names says when a step was; it is no channel."""
+
+MOST_BYTES = 4 * 2**30
+"""Largest stack of series: they are held in memory, the shorter filled up to the longest."""
+
+
+@dataclass
+class Reading:
+    """Series that were read, and what is odd about them.
+
+    cases: float32 ``(channels, steps)`` each, None where one could not be read; failures: why, by row; channels: their
+    names, where they have any; oddities: how many series have each oddity.
+    """
+
+    cases: list[np.ndarray | None] = field(default_factory=list)
+    failures: dict[int, Failure] = field(default_factory=dict)
+    channels: tuple[str, ...] = ()
+    oddities: dict[str, int] = field(default_factory=dict)
+
+    def count(self, oddity: str) -> None:
+        self.oddities[oddity] = self.oddities.get(oddity, 0) + 1
+
+    def add(self, read: Callable[[], np.ndarray]) -> None:
+        """Read one more series; an error counts as one that cannot be read."""
+        try:
+            self.cases.append(read())
+        except DataError as error:
+            self.failures[len(self.cases)] = Failure(str(error))
+            self.cases.append(None)
+
+    def column(self, name: str) -> StackColumn:
+        """All of them side by side."""
+        return series_column(self.cases, name)
+
+    def notes(self) -> list[str]:
+        """What a user should know, one sentence each."""
+        found = [f"{count} series {'has' if count == 1 else 'have'} {what}" for what, count in self.oddities.items()]
+        return found + oddities_of([case for case in self.cases if case is not None])
+
+
+def series_column(cases: Sequence[np.ndarray | None], name: str = "series") -> StackColumn:
+    """Series of different length as one column, filled up with NaN at their end.
+
+    Args:
+        cases: each ``(steps,)`` or ``(channels, steps)``, NaN where a value is missing; None where there is no series.
+        name: what errors call them.
+
+    Raises:
+        DataError: none at all, other numbers of channels, no numbers, or more than `MOST_BYTES`.
+
+    Example:
+        >>> import numpy as np
+        >>> column = series_column([np.arange(3.0), np.arange(5.0), None])
+        >>> column.values.shape, column.present.tolist()
+        ((3, 1, 5), [True, True, False])
+    """
+    arrays: list[np.ndarray | None] = []
+    for row, case in enumerate(cases):
+        try:
+            array = None if case is None else np.asarray(case, np.float32)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"series {row} of {name} holds something else than numbers: {error}") from error
+        if array is not None and (array.ndim not in (1, 2) or not array.size):
+            raise DataError(
+                f"series {row} of {name} has the shape {array.shape}; expected (steps,) or (channels, steps), with one"
+                " step at least"
+            )
+        arrays.append(array[None] if array is not None and array.ndim == 1 else array)
+    there = [array for array in arrays if array is not None]
+    counts = sorted({len(array) for array in there})
+    if len(counts) != 1:
+        listed = " and ".join(map(str, counts[:5])) or "no"
+        raise DataError(f"the series of {name} have {listed} channels; expected one and the same number in all")
+    longest = max(array.shape[1] for array in there)
+    size = 4 * len(arrays) * counts[0] * longest
+    if size > MOST_BYTES:
+        raise DataError(
+            f"{len(arrays)} series of {counts[0]} channels, filled up to the {longest} steps of the longest, need"
+            f" {size / 2**30:.1f} GiB; at most {MOST_BYTES / 2**30:.0f} are held. Cut long series into pieces, or"
+            " keep every second step"
+        )
+    stacked = np.full((len(arrays), counts[0], longest), np.nan, np.float32)
+    for row, array in enumerate(arrays):
+        if array is not None:
+            stacked[row, :, : array.shape[1]] = array
+    stacked[np.isinf(stacked)] = np.nan
+    return StackColumn(stacked, kind="series")
+
+
+def lengths_of(values: np.ndarray) -> np.ndarray:
+    """Int64 ``(N,)``: steps up to the last one that was measured, of a stack ``(N, channels, steps)``."""
+    seen = ~np.isnan(values).all(1)
+    return np.where(seen.any(1), seen.shape[1] - seen[:, ::-1].argmax(1), 0)
+
+
+def oddities_of(cases: Sequence[np.ndarray]) -> list[str]:
+    """Different lengths, missing values and channels that never change, in words."""
+    notes = []
+    steps = [case.shape[-1] for case in cases]
+    if steps and min(steps) < max(steps):
+        notes.append(f"the series differ in length, from {min(steps)} to {max(steps)} steps")
+    holes = [int((~np.isfinite(case)).sum()) for case in cases]
+    if sum(holes):
+        affected = sum(hole > 0 for hole in holes)
+        notes.append(f"{sum(holes)} values are missing in {affected} series; they are taken for the channel's mean")
+    # The channels of a whole collection: a channel that stands still in one series only may say something.
+    if cases:
+        still = [bool(np.all(constant)) for constant in zip(*(_still(case) for case in cases), strict=True)]
+        if any(still):
+            which = ", ".join(str(number) for number, each in enumerate(still, start=1) if each)
+            notes.append(f"channel {which} has one value throughout each series: it tells their steps nothing")
+    return notes
+
+
+def read_ts(path: Path) -> tuple[list[np.ndarray], list[str]]:
+    """The cases of a ``.ts`` file of aeon or sktime, each float32 ``(channels, steps)``, and their classes.
+
+    After the line ``@data`` each line is a case: channels parted by colons, steps by commas, the class at the end
+    unless the head says ``@classLabel false``.
+
+    Raises:
+        DataError: it cannot be read as such, or its steps bear times.
+    """
+    try:
+        lines = iter(path.read_text(encoding="utf-8-sig").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as a .ts file: {error}") from error
+    labelled = True
+    for line in lines:
+        words = line.split("#")[0].lower().split()
+        if words[:1] == ["@data"]:
+            break
+        if words[:2] == ["@timestamps", "true"]:
+            raise DataError(f"{path} gives a time with each step; expected values alone (@timeStamps false)")
+        if words[:2] in (["@classlabel", "false"], ["@targetlabel", "false"]):
+            labelled = False
+    else:
+        raise DataError(f"{path} has no line @data, behind which a .ts file has its series")
+    cases, labels = [], []
+    for number, line in enumerate(filter(str.strip, lines)):
+        *channels, label = line.strip().split(":") if labelled else (*line.strip().split(":"), "")
+        if not channels:
+            raise DataError(f"case {number} of {path} has no class behind its last colon; write @classLabel false")
+        try:
+            steps = [np.array(channel.replace("?", "nan").split(","), np.float32) for channel in channels]
+        except ValueError as error:
+            raise DataError(f"case {number} of {path} holds something else than numbers: {error}") from error
+        longest = max(map(len, steps))
+        cases.append(np.stack([np.pad(each, (0, longest - len(each)), constant_values=np.nan) for each in steps]))
+        labels.append(label.strip())
+    if not cases:
+        raise DataError(f"{path} has no series behind @data")
+    return cases, labels
+
+
+def split_of(path: Path) -> str | None:
+    """The split that the end of a file's name speaks of: ``GunPoint_TRAIN.ts``."""
+    found = re.search(r"[_-](train|test)$", path.stem, re.IGNORECASE)
+    return found[1].lower() if found else None
+
+
+def read_file(path: Path, reading: Reading, encoding: str | None = None) -> np.ndarray:
+    """One series out of a table whose columns are channels and whose rows are steps, or out of a ``.npy`` file.
+
+    Raises:
+        DataError: it cannot be read, has no column of numbers, or other channels than those before it.
+    """
+    if path.suffix.lower() == ".npy":
+        try:
+            values = np.load(path, allow_pickle=False)
+        except Exception as error:  # ValueError, EOFError and whatever else a damaged file leads to
+            raise DataError(f"it cannot be read as a NumPy array: {error}") from error
+        if values.dtype.kind not in "fiub" or values.ndim not in (1, 2) or not values.size:
+            raise DataError(
+                f"an array of {values.dtype}, {values.shape}; expected numbers, (steps,) or (steps, channels)"
+            )
+        return np.atleast_2d(values.astype(np.float32).T)
+    table = open_table(path, encoding)
+    if table is None:
+        raise DataError("it is no table")
+    names = list(table.columns)
+    if names and all(_is_number(name) for name in names):
+        raise DataError(f"its first line holds numbers ({', '.join(names[:3])}); it must name the channels")
+    data = table.read(dict.fromkeys(names, "anything"))
+    times = next((name for name in names if name.strip().lower() in TIMES), None)
+    columns = {name: numbers(data[name], name) for name in names if name != times}
+    if not columns or not len(data):
+        raise DataError(f"it has {len(data)} steps of {len(columns)} channels; expected one of each at least")
+    channels = tuple(sorted(columns))  # so that other files, with other orders of columns, are read alike
+    if reading.channels and channels != reading.channels:
+        raise DataError(f"it has the channels {', '.join(channels)}; others have {', '.join(reading.channels)}")
+    reading.channels = channels
+    values = np.stack([columns[name] for name in channels])
+    return values if times is None else in_time(values, data[times], times, reading)
+
+
+def in_time(values: np.ndarray, times: pa.ChunkedArray, name: str, reading: Reading) -> np.ndarray:
+    """Steps in the order of their times.
+
+    Raises:
+        DataError: a time is missing, cannot be read, or is there twice.
+    """
+    stamps = moments(times, name)
+    order = np.argsort(stamps, kind="stable")
+    gaps = np.diff(stamps[order])
+    if (gaps == 0).any():
+        raise DataError(f"{int((gaps == 0).sum())} steps have the {name} of another step; give each its own")
+    if (np.diff(order) < 0).any():
+        reading.count("steps out of order; they are sorted by time")
+    if len(gaps) and gaps.max() > 1.5 * np.median(gaps):
+        reading.count("steps that are not evenly spaced in time; they are taken as they come")
+    return values[:, order]
+
+
+def moments(times: pa.ChunkedArray, name: str) -> np.ndarray:
+    """Float64 ``(steps,)`` out of numbers, dates, or either written as strings.
+
+    Raises:
+        DataError: one is missing or cannot be read.
+    """
+    kind = times.type
+    if pa.types.is_dictionary(kind):
+        times, kind = times.cast(kind.value_type), kind.value_type
+    missing = times.null_count
+    if missing:
+        raise DataError(f"{missing} of {len(times)} steps have no {name}; give every step one, or leave the column out")
+    if pa.types.is_temporal(kind):
+        return np.asarray(times.cast(pa.int64() if not pa.types.is_date32(kind) else pa.int32()), np.float64)
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return np.asarray(times.cast(pa.float64()))
+    written = times.to_pylist()
+    try:
+        return np.array([float(text) for text in written])
+    except ValueError:
+        pass  # they are dates, then
+    try:
+        return np.array([text.strip().replace("Z", "") for text in written], "datetime64[us]").astype(np.float64)
+    except ValueError as error:
+        raise DataError(
+            f"the {name} of a step cannot be read ({error}); expected numbers, or dates such as 2024-05-31T14:00"
+        ) from error
+
+
+def from_table(
+    data: pa.Table, channels: Sequence[str], ids: Sequence[Any] | None, times: str | None, name: str
+) -> tuple[Reading, np.ndarray]:
+    """The series of a table, and the row at which each begins.
+
+    Where ids repeat, each row is a step and each id a series. Else each row is a series: of several columns of numbers,
+    which are its steps, or of columns of lists, which are its channels.
+
+    Args:
+        data: the table, ``times`` among its columns if that is not None.
+        channels: names of the columns of the role.
+        ids: one a row, or None.
+        times: name of the column of times.
+        name: what errors call the data.
+
+    Raises:
+        DataError: an id is missing, or a column holds something else than numbers or lists of them.
+    """
+    reading = Reading(channels=tuple(channels))
+    lists = [_is_list(data[channel].type) for channel in channels]
+    if any(lists):
+        if not all(lists):
+            raise DataError(f"of {', '.join(channels)} some hold lists and some do not; expected either")
+        rows = zip(*(data[channel].to_pylist() for channel in channels), strict=True)
+        for parts in rows:
+            if all(part is None for part in parts):
+                reading.cases.append(None)
+            else:
+                reading.add(lambda parts=parts: _stacked(parts))  # type: ignore[misc]
+        return reading, np.arange(len(data))
+    values = np.stack([numbers(data[channel], channel) for channel in channels])
+    if ids is None or len(set(ids)) == len(ids):
+        reading.cases = [None if np.isnan(row).all() else row[None] for row in values.T]
+        return reading, np.arange(len(data))
+    missing = sum(each is None or each != each for each in ids)
+    if missing:
+        raise DataError(f"{missing} of {len(ids)} steps of {name} do not say to which series they belong")
+    members: dict[Any, list[int]] = {}
+    for row, each in enumerate(ids):
+        members.setdefault(each, []).append(row)
+    for rows in members.values():  # type: ignore[assignment]
+        chosen = np.asarray(rows)
+        if times is None:
+            reading.cases.append(values[:, chosen])
+        else:
+            stamps = data[times].take(pa.array(chosen))
+            reading.add(lambda chosen=chosen, stamps=stamps: in_time(values[:, chosen], stamps, times, reading))  # type: ignore[misc]
+    return reading, np.array([rows[0] for rows in members.values()], np.int64)
+
+
+def numbers(values: pa.ChunkedArray, column: str) -> np.ndarray:
+    """Float32 ``(rows,)``, NaN where a value is missing.
+
+    Raises:
+        DataError: the column holds something else than numbers.
+    """
+    try:
+        floats = values.cast(pa.float64(), safe=False)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DataError(f"the column {column!r} is no channel of numbers: {error}") from error
+    return np.asarray(pc.fill_null(floats, float("nan")), np.float32)
+
+
+def _stacked(parts: Sequence[Sequence[float | None] | None]) -> np.ndarray:
+    arrays = [np.array([np.nan if v is None else v for v in part or ()], np.float32) for part in parts]
+    if len({len(array) for array in arrays}) != 1 or not len(arrays[0]):
+        raise DataError(
+            f"its channels have {', '.join(str(len(array)) for array in arrays)} steps; expected one number"
+        )
+    return np.stack(arrays)
+
+
+def _still(case: np.ndarray) -> np.ndarray:
+    finite = np.where(np.isfinite(case), case, np.nan)
+    return np.array([np.isnan(row).all() or np.nanmin(row) == np.nanmax(row) for row in finite])
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def labels_of_series(values: Sequence[Any], first: np.ndarray, owners: np.ndarray) -> list[Any]:
+    """The value of each series where every step bears one, which must be the same for all its steps.
+
+    Args:
+        values: one a step.
+        first: the row at which each series begins.
+        owners: the number of the series of each row.
+
+    Raises:
+        DataError: two steps of one series differ.
+    """
+    for row, value in enumerate(values):
+        known = values[int(first[owners[row]])]
+        if value != known and (value == value or known == known):
+            raise DataError(
+                f"row {row} is a step of a series that begins with the label {known!r} and says {value!r}; a series has"
+                " one label"
+            )
+    return [values[int(row)] for row in first]
