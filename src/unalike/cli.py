@@ -879,6 +879,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UnalikeError as error:
         err.print(f"[red]error:[/red] {_escaped(error)}")
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        err.print("stopped")
+        raise SystemExit(130) from None
     except BrokenPipeError:
         raise SystemExit(141) from None
 

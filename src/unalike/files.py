@@ -68,6 +68,15 @@ def write_atomically(path: Path, write: Callable[[Path], None], *, size: int | N
         sync_folder(path.parent)
 
 
+def sweep(folder: Path) -> None:
+    """Remove what a kill left half written beside the files of a folder."""
+    for part in folder.glob(".*.part"):
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write bytes atomically."""
 

@@ -15,8 +15,9 @@ import torch
 import unalike
 from unalike import encoders, systems, training, views
 from unalike.data import Collection, open_collection, skip_unreadable
+from unalike.data.clicks import ROLES as EVENT_ROLES
 from unalike.errors import DataError, RunError, SettingsError
-from unalike.files import cache_folder, read_json, write_bytes, write_json
+from unalike.files import cache_folder, read_json, sweep, write_bytes, write_json
 from unalike.items import Items
 from unalike.preparing import plan
 from unalike.run import FORMAT, Run, choose_text_role, embed_prepared, sealed
@@ -233,9 +234,31 @@ def gather(
     """Open data of any of the accepted forms; a known name is that data set unless a path of that name exists."""
     from unalike.data.opening import open_set
 
+    events = {role: column for role, column in (roles or {}).items() if role in EVENT_ROLES}
+    if events:
+        return gather_events(data, events, roles or {})
     if isinstance(data, str) and known_set(data):
         return open_set(data)
     return open_collection(data, roles=roles, label=label, group=group, id=id, encoding=encoding, tolerance=tolerance)
+
+
+def gather_events(data: Any, events: Mapping[str, str], roles: Mapping[str, str]) -> Collection:
+    """Open a table with one event a row, or the events of a known set, as one row a user."""
+    from unalike.data import open_clicks, open_set_clicks
+
+    others = sorted(set(roles) - set(events))
+    missing = [role for role in ("user", "item") if role not in events]
+    if others or missing:
+        raise SettingsError(
+            f"events are told by --user COLUMN --item COLUMN, with --time COLUMN and --items FILE if there are; given: "
+            f"{', '.join(f'--{role} {column}' for role, column in roles.items())}"
+        )
+    if isinstance(data, str) and known_set(data):
+        return open_set_clicks(data, **events)
+    name = Path(data).name.split(".")[0] if isinstance(data, (str, Path)) else "clicks"
+    return open_clicks(
+        data, name=name, user=events["user"], item=events["item"], time=events.get("time"), items=events.get("items")
+    )
 
 
 def known_set(name: str) -> bool:
@@ -260,7 +283,7 @@ def new_folder(out: str | Path | None, name: str) -> Path:
             raise RunError(
                 f"{folder} holds a run already: unalike fit --resume {folder} goes on with it, or take another --out"
             )
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or any(path.suffix != ".part" for path in folder.iterdir())):
             raise RunError(f"{folder} exists and is no empty folder: take another --out")
     else:
         folder = Path("runs") / name
@@ -339,6 +362,8 @@ def execute(
         "versions": versions(),
     }
     if processes.leads:
+        for place in (folder, folder / "checkpoints", folder / "assets"):
+            sweep(place)
         write_json(folder / "run.json", record)
     ready = prepare(collection, spec)
     for note in ready.collection.notes:
