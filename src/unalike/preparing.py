@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 
 from unalike import systems
-from unalike.data import Collection, Column, make_splits
+from unalike.data import Collection, Column, leave_one_out, make_splits
 from unalike.encoders import default_encoder
 from unalike.errors import DataError, SettingsError
 from unalike.settings import read_dataclass
@@ -25,7 +25,13 @@ def default_system(collection: Collection, unseen: tuple[str, ...] = ()) -> str:
     pictures = [role for role in collection.roles("image") if role not in unseen]
     if pictures and collection.roles("text"):
         return "slip" if len(pictures) > 1 else "clip"
-    for kind, slug in (("image", "simclr"), ("text", "simcse"), ("array", "scarf")):
+    for kind, slug in (
+        ("image", "simclr"),
+        ("text", "simcse"),
+        ("array", "scarf"),
+        ("clicks", "sasrec"),
+        ("series", "ts2vec"),
+    ):
         if collection.roles(kind):
             return slug
     raise DataError(
@@ -198,6 +204,8 @@ def with_splits(collection: Collection, holdout: float, seed: int) -> Collection
             raise DataError(f"the train split of {collection.name} has {len(collection.splits['train'])} usable rows")
         return collection
     rows = np.arange(len(collection))
+    if collection.roles("clicks"):
+        return leave_one_out(collection) if holdout else collection.replace(splits={"train": rows})
     held = round(holdout * len(rows))
     if held < 2:
         return collection.replace(splits={"train": rows})

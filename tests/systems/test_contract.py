@@ -14,7 +14,7 @@ import torch
 
 from unalike import encoders, systems, training
 from unalike.cli import Adapt, Columns, Fit, Generate
-from unalike.data import ArrayColumn, ImageColumn, TextColumn
+from unalike.data import ArrayColumn, ClicksColumn, ImageColumn, TextColumn
 from unalike.training import Inputs, Task, Training, train
 
 ROWS, SIZE = 24, 16
@@ -36,6 +36,11 @@ def columns(roles: tuple[str, ...]) -> dict[str, object]:
         elif kind == "text":
             words = ["red", "blue", "small", "large", "cat", "dog"]
             made[role] = TextColumn([f"{role} {words[i % 6]} {words[i % 4]} {i // 2}" for i in range(ROWS)])
+        elif kind == "clicks":
+            lengths = 3 + np.arange(ROWS) % 6
+            made[role] = ClicksColumn.of_sequences(
+                [[f"item {i}" for i in generator.integers(0, 9, n)] for n in lengths]
+            )
         else:
             made[role] = ArrayColumn(generator.normal(size=(ROWS, 5)).astype(np.float32))
     return made
@@ -48,11 +53,15 @@ def make(system: systems.System, seed: int = 0) -> tuple[training.Learner, Input
     data = columns(system.paper.roles)
     towers = {
         kind: encoders.build_encoder(
-            {"image": "conv", "text": "ngram", "array": "mlp"}[kind],
+            {"image": "conv", "text": "ngram", "array": "mlp", "clicks": "sasrec"}[kind],
             [data[role] for role in roles[kind]],
             size=SIZE,
             seed=seed,
-            **{"image": {"widths": (8, 16), "depths": (0, 1)}, "text": {"buckets": 256}}.get(kind, {}),
+            **{
+                "image": {"widths": (8, 16), "depths": (0, 1)},
+                "text": {"buckets": 256},
+                "clicks": {"width": 16, "depth": 1, "length": 6},
+            }.get(kind, {}),
         )
         for kind in kinds
     }

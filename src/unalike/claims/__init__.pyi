@@ -3,6 +3,10 @@ from .adaptation import Frozen as Frozen
 from .adaptation import freeze as freeze
 from .adaptation import on_pixels as on_pixels
 from .adaptation import thaw as thaw
+from .clicks import NEXT_ITEM as NEXT_ITEM
+from .clicks import hr_at_10 as hr_at_10
+from .clicks import hr_over_neighbours as hr_over_neighbours
+from .clicks import ndcg_at_10 as ndcg_at_10
 from .code import code_hash as code_hash
 from .generation import Generation as Generation
 from .generation import Prompt as Prompt

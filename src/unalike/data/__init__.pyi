@@ -3,6 +3,9 @@ from .catalogue import Card as Card
 from .catalogue import SetRecord as SetRecord
 from .catalogue import card as card
 from .catalogue import find_record as find_record
+from .clicks import ClicksColumn as ClicksColumn
+from .clicks import leave_one_out as leave_one_out
+from .clicks import open_clicks as open_clicks
 from .collection import Collection as Collection
 from .collection import Repeats as Repeats
 from .collection import Skipped as Skipped
@@ -22,10 +25,12 @@ from .media import AudioColumn as AudioColumn
 from .media import StackColumn as StackColumn
 from .media import TagsColumn as TagsColumn
 from .opening import open_set as open_set
+from .opening import open_set_clicks as open_set_clicks
 from .opening import open_table as open_table
 from .opening import weights as weights
 from .readers import open_collection as open_collection
 from .readers import verify_pictures as verify_pictures
+from .series import series_column as series_column
 from .sets.wordnet import wordnet_links as wordnet_links
 from .splits import frequency_thirds as frequency_thirds
 from .splits import long_tail as long_tail

@@ -50,6 +50,25 @@ def open_set(name: str, *, cache: str | Path | None = None, **options: Any) -> C
     return opened
 
 
+def open_set_clicks(name: str, *, cache: str | Path | None = None, **columns: str) -> Collection:
+    """The events of a set, one row a user.
+
+    Args:
+        name: a set of the catalogue that has events: ``movielens``.
+        cache: the cache folder.
+        **columns: ``user``, ``item`` and ``time``: names of the columns of its table of events.
+
+    Raises:
+        DataError: the set has no events, or has not been fetched.
+    """
+    record = find_record(name)
+    open_clicks = getattr(_module(record), "open_clicks", None)
+    if open_clicks is None:
+        raise DataError(f"{name} has no events of users and items; unalike data {name} shows what it has")
+    opened: Collection = open_clicks(name, set_folder(name, cache=cache), **columns)
+    return opened
+
+
 def open_table(name: str, part: str, *, cache: str | Path | None = None) -> pa.Table:
     """A table that belongs to a set but is not its rows: links between them, ratings, people.
 

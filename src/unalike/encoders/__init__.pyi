@@ -10,8 +10,11 @@ from .build import fresh_encoder as fresh_encoder
 from .build import restore_encoder as restore_encoder
 from .convnet import ConvNet as ConvNet
 from .decoder import ImageDecoder as ImageDecoder
+from .dilated import DilatedConv as DilatedConv
+from .dilated import PackedSeries as PackedSeries
 from .ema import EMATeacher as EMATeacher
 from .ensemble import Ensemble as Ensemble
+from .gates import hard_concrete as hard_concrete
 from .gridnet import GridNet as GridNet
 from .heads import LogitBias as LogitBias
 from .heads import LogitScale as LogitScale
@@ -30,6 +33,8 @@ from .ngrams import NgramEncoder as NgramEncoder
 from .packed import PackedArrays as PackedArrays
 from .packed import PackedImages as PackedImages
 from .packed import PackedTokens as PackedTokens
+from .sasrec import PackedClicks as PackedClicks
+from .sasrec import SASRec as SASRec
 from .seeding import seeded as seeded
 from .spectral import DirectPredictor as DirectPredictor
 from .spectral import MovingCovariance as MovingCovariance

@@ -16,11 +16,13 @@ from unalike.registry import Registry
 
 from .base import Encoder
 from .convnet import ConvNet
+from .dilated import DilatedConv
 from .ensemble import Ensemble
 from .gridnet import GridNet
 from .hugging_face import SentenceTransformersEncoder, TransformersEncoder
 from .mlp import MLP
 from .ngrams import NgramEncoder
+from .sasrec import SASRec
 from .seeding import seeded
 from .text_transformer import TextTransformer
 from .timm_models import TimmEncoder
@@ -30,6 +32,8 @@ CHOICES: Registry[str, tuple[str, ...]] = {
     "image": ("conv", "grid", "drawing", "vit", "timm:NAME", "timm:NAME@WEIGHTS"),
     "text": ("ngram", "transformer", "hf:FOLDER", "st:FOLDER"),
     "array": ("mlp",),
+    "series": ("dilated",),
+    "clicks": ("sasrec",),
 }
 """The encoders that can be named, by kind of column; the first serves where none is named."""
 
@@ -44,6 +48,8 @@ _CLASSES: Registry[str, type[Encoder]] = {
     "hf": TransformersEncoder,
     "st": SentenceTransformersEncoder,
     "mlp": MLP,
+    "dilated": DilatedConv,
+    "sasrec": SASRec,
     "ensemble": Ensemble,
 }
 

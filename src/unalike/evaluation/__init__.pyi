@@ -9,6 +9,9 @@ from .floors import pixel_vectors as pixel_vectors
 from .floors import standard_vectors as standard_vectors
 from .floors import text_vectors as text_vectors
 from .floors import with_floors as with_floors
+from .forecasting import Forecast as Forecast
+from .forecasting import ridge_forecast as ridge_forecast
+from .forecasting import svm_probe as svm_probe
 from .geometry import alignment as alignment
 from .geometry import effective_rank as effective_rank
 from .geometry import even_uniformity as even_uniformity
@@ -19,6 +22,10 @@ from .geometry import modality_separability as modality_separability
 from .geometry import scatter_ratio as scatter_ratio
 from .geometry import tolerance as tolerance
 from .geometry import uniformity as uniformity
+from .languages import LanguageRanks as LanguageRanks
+from .languages import chance_rank_variance as chance_rank_variance
+from .languages import language_ranks as language_ranks
+from .languages import rank_variance as rank_variance
 from .measures import Retrieval as Retrieval
 from .measures import average_precision as average_precision
 from .measures import average_precision_at_r as average_precision_at_r
@@ -31,6 +38,9 @@ from .measures import retrieval as retrieval
 from .neighbours import accuracy as accuracy
 from .neighbours import knn_accuracy as knn_accuracy
 from .neighbours import knn_predict as knn_predict
+from .next_item import NextItems as NextItems
+from .next_item import item_knn as item_knn
+from .next_item import most_popular as most_popular
 from .novelty import alarm_threshold as alarm_threshold
 from .novelty import novelty as novelty
 from .probes import Probe as Probe

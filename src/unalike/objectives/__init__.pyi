@@ -57,6 +57,8 @@ from .multiview import mv_info_nce as mv_info_nce
 from .multiview import pairwise_nt_xent as pairwise_nt_xent
 from .native import backend as backend
 from .native import use_backend as use_backend
+from .next_item import next_item as next_item
+from .next_item import view_margin as view_margin
 from .one_class import clan as clan
 from .ordering import groco as groco
 from .pair_form import Mixtures as Mixtures
@@ -82,6 +84,9 @@ from .sorting import odd_even_sort as odd_even_sort
 from .sorting import rank_shares as rank_shares
 from .subclasses import sbcl as sbcl
 from .subclasses import sbcl_temperatures as sbcl_temperatures
+from .temporal import mmd as mmd
+from .temporal import neighbouring_windows as neighbouring_windows
+from .temporal import ts2vec as ts2vec
 from .transformation import extrapolate_positives as extrapolate_positives
 from .transformation import interpolate_negatives as interpolate_negatives
 from .whitening import ShuffledGroupWhitening as ShuffledGroupWhitening

@@ -1,5 +1,6 @@
 from .arrays import ArrayViews as ArrayViews
 from .base import View as View
+from .clicks import ClickViews as ClickViews
 from .image import ImageViews as ImageViews
 from .parameters import ImageParameters as ImageParameters
 from .plain import PlainViews as PlainViews
@@ -10,5 +11,8 @@ from .presets import gentle as gentle
 from .presets import moco_v2 as moco_v2
 from .presets import multi_crop as multi_crop
 from .presets import simclr as simclr
+from .series import Overlap as Overlap
+from .series import SeriesViews as SeriesViews
+from .series import overlapping_windows as overlapping_windows
 from .text import TextViews as TextViews
 from .tokens import Tokens as Tokens

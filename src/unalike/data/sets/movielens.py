@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from unalike.data import clicks
 from unalike.data.collection import Collection
 from unalike.data.columns import ArrayColumn, TextColumn
 from unalike.data.sets.stored import groups_of, splits_of, write_rows
@@ -68,6 +69,14 @@ def open_set(name: str, folder: Path) -> Collection:
         splits=splits_of(table),
         groups=groups_of(table),
     )
+
+
+def open_clicks(name: str, folder: Path, *, user: str, item: str, time: str | None = None) -> Collection:
+    """The ratings as clicks, whatever they are: a film that somebody rated is one that they chose."""
+    titles = pq.read_table(folder / "rows.parquet")["title"]
+    films = pa.table({"film": np.arange(len(titles)), "title": titles})
+    table = pq.read_table(folder / "ratings.parquet")
+    return clicks.open_clicks(table, user=user, item=item, time=time, items=films, name=name)
 
 
 def _read(path: Path) -> pa.Table:

@@ -1,0 +1,387 @@
+"""Clicks: who chose what, one event a row, made into one sequence of items a user in the order of time."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from unalike.data import tables
+from unalike.data.collection import Collection
+from unalike.data.columns import Column, Indices
+from unalike.errors import DataError
+
+ROLES = ("user", "item", "time", "items")
+"""What `open_clicks` is told of a table: its columns of users, items and times, and a table of the items' names."""
+
+REPEATING = 0.01
+"""Share of the events that choose an item again from which on items may come back: then they stay candidates."""
+
+
+class ClicksColumn(Column):
+    """For each row the items that a user chose, oldest first, and the one that was chosen next if it is known.
+
+    All rows share one array of events; a row is a part of it, and the next item is the event that follows the part.
+
+    Args:
+        events: int64 ``(E,)``, positions in ``vocabulary``: the events of one user stand together, oldest first.
+        starts: int64 ``(N,)``, where each row begins.
+        stops: int64 ``(N,)``, where it ends: the first event that the row does not know.
+        ends: int64 ``(N,)``, where the events of the row's user end.
+        vocabulary: ids of all items, all different.
+        titles: names of the items for people, None where one has none; None without names.
+
+    Raises:
+        DataError: rows that reach outside of the events, or items outside of the vocabulary.
+
+    Example:
+        >>> import numpy as np
+        >>> from unalike.data import ClicksColumn
+        >>> column = ClicksColumn.of_sequences([["tea", "cup"], ["cup"]])
+        >>> column[0], column.before_last(1)[0], column.before_last(1).next_items.tolist()
+        (['tea', 'cup'], ['tea'], [1, 1])
+    """
+
+    kind = "clicks"
+
+    def __init__(
+        self,
+        events: np.ndarray,
+        starts: np.ndarray,
+        stops: np.ndarray,
+        ends: np.ndarray,
+        vocabulary: Sequence[str],
+        *,
+        titles: Sequence[str | None] | None = None,
+    ) -> None:
+        self.events, self.starts, self.stops, self.ends = (
+            np.asarray(each, np.int64) for each in (events, starts, stops, ends)
+        )
+        self.vocabulary = list(vocabulary)
+        self.titles = None if titles is None else list(titles)
+        if not self.starts.shape == self.stops.shape == self.ends.shape or self.starts.ndim != 1:
+            raise DataError(f"{len(self.starts)} starts, {len(self.stops)} stops and {len(self.ends)} ends; one a row")
+        order = (self.starts <= self.stops) & (self.stops <= self.ends) & (self.starts >= 0)
+        if not order.all() or (len(self.ends) and self.ends.max() > len(self.events)):
+            raise DataError("a row of clicks reaches outside of the events of its user")
+        if len(self.events) and not 0 <= self.events.min() <= self.events.max() < len(self.vocabulary):
+            raise DataError(f"events name items up to {self.events.max()}; there are {len(self.vocabulary)}")
+        if self.titles is not None and len(self.titles) != len(self.vocabulary):
+            raise DataError(f"{len(self.titles)} titles for {len(self.vocabulary)} items; expected one each")
+
+    @classmethod
+    def of_sequences(cls, sequences: Sequence[Sequence[str]]) -> ClicksColumn:
+        """A column of lists of item ids, oldest first."""
+        numbers: dict[str, int] = {}
+        events = [numbers.setdefault(str(item), len(numbers)) for sequence in sequences for item in sequence]
+        bounds = np.cumsum([0, *map(len, sequences)])
+        return cls(np.array(events, np.int64), bounds[:-1], bounds[1:], bounds[1:], list(numbers))
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def history(self, index: int) -> np.ndarray:
+        """Int64: the items of a row as numbers, oldest first."""
+        return self.events[self.starts[index] : self.stops[index]]
+
+    def __getitem__(self, index: int) -> list[str] | None:
+        return [self.vocabulary[item] for item in self.history(index)] or None
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Int64 ``(N,)``: how many events each row knows."""
+        return self.stops - self.starts
+
+    @property
+    def next_items(self) -> np.ndarray:
+        """Int64 ``(N,)``: the item that was chosen next, -1 where none is known."""
+        known = self.stops < self.ends
+        found = np.full(len(self), -1)
+        found[known] = self.events[self.stops[known]]
+        return found
+
+    @property
+    def flat(self) -> tuple[np.ndarray, np.ndarray]:
+        """The events of all rows one after the other: row numbers, and items."""
+        rows = np.repeat(np.arange(len(self)), self.lengths)
+        within = np.arange(len(rows)) - np.repeat(np.cumsum(self.lengths) - self.lengths, self.lengths)
+        return rows, self.events[self.starts[rows] + within]
+
+    @property
+    def returning(self) -> float:
+        """Share of the events that choose an item which the row holds already."""
+        rows, items = self.flat
+        return 1 - len(np.unique(rows * len(self.vocabulary) + items)) / max(1, len(items))
+
+    def title(self, item: int) -> str:
+        """What people call an item: its title, or else its id."""
+        return (None if self.titles is None else self.titles[item]) or self.vocabulary[item]
+
+    def before_last(self, count: int) -> ClicksColumn:
+        """The same rows without their last events; the next item is then the first that was taken away."""
+        stops = np.maximum(self.stops - count, self.starts)
+        return ClicksColumn(self.events, self.starts, stops, self.stops, self.vocabulary, titles=self.titles)
+
+    def select(self, indices: Indices) -> ClicksColumn:
+        rows = np.asarray(indices, np.int64)
+        return ClicksColumn(
+            self.events, self.starts[rows], self.stops[rows], self.ends[rows], self.vocabulary, titles=self.titles
+        )
+
+    def followed_by(self, other: ClicksColumn) -> ClicksColumn:
+        """The rows of this column, then those of another of the same events."""
+        starts, stops, ends = (
+            np.concatenate([getattr(self, name), getattr(other, name)]) for name in ("starts", "stops", "ends")
+        )
+        return ClicksColumn(self.events, starts, stops, ends, self.vocabulary, titles=self.titles)
+
+    @property
+    def present(self) -> np.ndarray:
+        return self.lengths > 0
+
+    def fingerprint(self) -> str:
+        hasher = hashlib.blake2b(b"clicks", digest_size=16)
+        for item in self.vocabulary:
+            hasher.update(len(item.encode()).to_bytes(8, "little") + item.encode())
+        for numbers in (self.lengths, self.next_items, self.flat[1]):
+            hasher.update(numbers.astype("<i8").tobytes())
+        return hasher.hexdigest()
+
+    def distinct(self) -> np.ndarray:
+        numbers: dict[bytes, int] = {}
+        keys = [self.history(row).tobytes() for row in range(len(self))]
+        return np.array([numbers.setdefault(key, len(numbers)) if key else -1 for key in keys], np.int64)
+
+
+def open_clicks(
+    source: Any, *, user: str, item: str, time: str | None = None, items: str | Path | None = None, name: str
+) -> Collection:
+    """Make a collection with one row a user out of a table with one event a row.
+
+    Events without a user, an item or a time are left out and counted, and so is an event that is there twice (the same
+    user, item and time). Of equal times the order of the table decides.
+
+    Args:
+        source: CSV, TSV, Parquet or JSON lines; pandas or pyarrow in memory.
+        user, item, time: names of its columns; without a time the order of the table is the order of the events.
+            Times are numbers or ISO 8601 (``2026-03-01 12:30:05``).
+        items: a table with the ids of the items (a column of the same name as ``item``, else the first) and their
+            names (``title`` or ``name``, else the next).
+        name: what reports call the collection.
+
+    Raises:
+        DataError: a column is missing, no event is whole, or the times cannot be read.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> from unalike.data.clicks import open_clicks
+        >>> table = pa.table({"who": ["a", "b", "a"], "what": ["cup", "tea", "tea"], "when": [2, 5, 1]})
+        >>> open_clicks(table, user="who", item="what", time="when", name="shop").row(0)
+        {'id': 'a', 'clicks': ['tea', 'cup']}
+    """
+    columns = {"user": user, "item": item} | ({} if time is None else {"time": time})
+    table = read_columns(source, columns, name)
+    notes = []
+    whole = np.ones(len(table), bool)
+    for role, column in columns.items():
+        there = np.asarray(pc.is_valid(table[column]), bool)
+        if not there[whole].all():
+            lost = int((whole & ~there).sum())
+            notes.append(f"{lost:,} of {len(table):,} events have no {role} ({column}) and are left out")
+        whole &= there
+    if not whole.any():
+        raise DataError(f"{name} has {len(table)} events and none with {' and '.join(columns.values())} filled in")
+    table = table.filter(pa.array(whole))
+    times = np.arange(len(table)) if time is None else as_times(table[time], time)
+    users, who = numbered(table[user])
+    what, vocabulary = numbered(table[item])
+    if time is not None:
+        if (np.diff(times) < 0).any() and any_backwards(users, times):
+            notes.append(f"the events are not in the order of {time}; they were sorted, of equal times as they stood")
+        kept = first_of_equal(users, what, times)
+        if not kept.all():
+            notes.append(f"{int((~kept).sum()):,} events repeat the user, item and time of another; one is kept")
+        users, what, times = users[kept], what[kept], times[kept]
+    order = np.lexsort((np.arange(len(users)), times, users))
+    bounds = np.searchsorted(users[order], np.arange(len(who) + 1))
+    titles = None
+    if items is not None:
+        titles, note = item_titles(items, item, vocabulary)
+        notes += [note] if note else []
+    clicks = ClicksColumn(what[order], bounds[:-1], bounds[1:], bounds[1:], vocabulary, titles=titles)
+    return Collection({"clicks": clicks}, name=name, ids=who, notes=notes)
+
+
+def read_columns(source: Any, columns: Mapping[str, str], name: str) -> pa.Table:
+    """The named columns of a table, as strings or what the table holds."""
+    table = tables.memory_table(source)
+    if table is None and isinstance(source, str | Path) and Path(source).is_file():
+        table = tables.open_table(Path(source), None)
+    if table is None:
+        raise DataError(
+            f"{source} is no table of events; expected a .csv, .tsv, .parquet or .jsonl file with one event a row"
+        )
+    for role, column in columns.items():
+        if column not in table.columns:
+            near = difflib.get_close_matches(column, table.columns, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise DataError(
+                f"{name} has no column {column!r} for the {role} of an event; it has "
+                f"{', '.join(table.columns) or '(none)'}.{hint} Name it with --{role} COLUMN"
+            )
+    return table.read(dict.fromkeys(columns.values(), "anything"))
+
+
+def numbered(values: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
+    """Int64 numbers of values in the order of appearance, and each value as a string."""
+    if pa.types.is_floating(values.type):  # whole numbers with gaps arrive as floats
+        whole = pc.all(pc.equal(values, pc.floor(values))).as_py()
+        values = values.cast(pa.int64()) if whole else values
+    texts = values.cast(pa.large_string())
+    encoded = texts.combine_chunks().dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    return np.asarray(encoded.indices, np.int64), encoded.dictionary.to_pylist()
+
+
+def as_times(values: pa.ChunkedArray, column: str) -> np.ndarray:
+    """Times as numbers that rise: int64 microseconds, or the numbers that are there.
+
+    Raises:
+        DataError: they are neither numbers nor dates.
+    """
+    if pa.types.is_timestamp(values.type) or pa.types.is_date(values.type):
+        return np.asarray(values.cast(pa.timestamp("us")).cast(pa.int64()))
+    for kind in (pa.int64(), pa.float64(), pa.timestamp("us"), pa.timestamp("us", "UTC")):
+        try:
+            read = values.cast(kind)
+        except pa.ArrowInvalid:
+            continue
+        numbers = np.asarray(read.cast(pa.int64()) if pa.types.is_timestamp(kind) else read)
+        if not np.isfinite(numbers).all():
+            raise DataError(f"the column {column!r} holds times that are not finite; remove these events")
+        if numbers.dtype.kind == "f":  # microseconds keep fractions of a second apart
+            return np.round(numbers * 1e6).astype(np.int64)
+        return numbers
+    raise DataError(
+        f"the times in {column!r}, such as {values[0].as_py()!r}, are neither numbers nor dates; expected seconds, or "
+        "ISO 8601 such as 2026-03-01 12:30:05, one way for all rows"
+    )
+
+
+def any_backwards(users: np.ndarray, times: np.ndarray) -> bool:
+    """Whether a user's events are anywhere out of the order of time."""
+    order = np.argsort(users, kind="stable")
+    same = users[order][1:] == users[order][:-1]
+    return bool((np.diff(times[order]) < 0)[same].any())
+
+
+def first_of_equal(*columns: np.ndarray) -> np.ndarray:
+    """Bool ``(N,)``: rows that equal no earlier row in all columns."""
+    order = np.lexsort((np.arange(len(columns[0])), *columns))
+    again = np.ones(len(order) - 1, bool)
+    for column in columns:
+        again &= column[order][1:] == column[order][:-1]
+    kept = np.ones(len(order), bool)
+    kept[order[1:][again]] = False
+    return kept
+
+
+def item_titles(source: Any, item: str, vocabulary: Sequence[str]) -> tuple[list[str | None], str | None]:
+    """The names of items out of a table of them, and a note on how many have none.
+
+    Raises:
+        DataError: it has no two columns, or names none of the items.
+    """
+    table = tables.memory_table(source)
+    if table is None and isinstance(source, str | Path) and Path(source).is_file():
+        table = tables.open_table(Path(source), None)
+    if table is None or len(table.columns) < 2:
+        raise DataError(f"{source} is no table of items; expected a file with a column of ids and one of names")
+    names = list(table.columns)
+    id_column = item if item in names else names[0]
+    rest = [each for each in names if each != id_column]
+    title_column = next((each for each in ("title", "name") if each in rest), rest[0])
+    read = table.read({id_column: "anything", title_column: "anything"})
+    pairs = zip(
+        read[id_column].cast(pa.large_string()).to_pylist(),
+        read[title_column].cast(pa.large_string()).to_pylist(),
+        strict=True,
+    )
+    known = dict(pairs)
+    titles = [known.get(each) for each in vocabulary]
+    lost = sum(title is None for title in titles)
+    if lost == len(titles):
+        raise DataError(
+            f"{source} names none of the items: its ids ({id_column}) look like {next(iter(known), None)!r}, "
+            f"those of the events like {vocabulary[0]!r}"
+        )
+    return titles, f"{lost:,} of {len(titles):,} items have no name in {source}" if lost else None
+
+
+def leave_one_out(collection: Collection) -> Collection:
+    """Hold the last event of each user out for the test, and the one before for validation, as the field does.
+
+    Each user with three events or more gives three rows: one that knows all but the last two events (split ``train``),
+    one that knows all but the last two and is asked for the next (``validation``), and one that knows all but the last
+    and is asked for that (``test``), which keeps the user's id. A user with two events is trained on alone; one with a
+    single event has nothing to learn an order from and is left out. Both are counted.
+
+    Raises:
+        DataError: no user has three events.
+
+    Example:
+        >>> from unalike.data import ClicksColumn, Collection, leave_one_out
+        >>> shop = Collection({"clicks": ClicksColumn.of_sequences([list("abcd")])}, name="shop", ids=["eve"])
+        >>> cut = leave_one_out(shop)
+        >>> [(split, cut.split(split)["clicks"][0]) for split in ("train", "validation", "test")]
+        [('train', ['a', 'b']), ('validation', ['a', 'b']), ('test', ['a', 'b', 'c'])]
+    """
+    clicks = collection["clicks"]
+    assert isinstance(clicks, ClicksColumn)
+    lengths = clicks.lengths
+    full, short = np.flatnonzero(lengths >= 3), np.flatnonzero(lengths == 2)
+    single = int((lengths == 1).sum())
+    if not len(full):
+        raise DataError(
+            f"{collection.name} has {len(collection)} users and none with three events: the last is held out for the "
+            "test and the one before for validation. Give longer histories, or --holdout 0 to train on all of them"
+        )
+    notes = list(collection.notes)
+    if single:
+        notes.append(f"{single:,} of {len(lengths):,} users have one event and are left out: there is no order in it")
+    if len(short):
+        notes.append(f"{len(short):,} of {len(lengths):,} users have two events: trained on, and none is held out")
+    tested, trained = clicks.select(full), clicks.select(np.concatenate([full, short]))
+    # A training row ends where it stops: what came next is not there to be predicted.
+    stops = trained.stops - 2 * (np.arange(len(trained)) < len(full))
+    kept = ClicksColumn(trained.events, trained.starts, stops, stops, trained.vocabulary, titles=trained.titles)
+    column = tested.before_last(1).followed_by(tested.before_last(2)).followed_by(kept)
+    unknown = len(np.setdiff1d(column.next_items[: 2 * len(full)], np.unique(kept.flat[1])))
+    if unknown:
+        notes.append(f"{unknown:,} items are chosen in held-out events alone: never trained on, they count as misses")
+    ids = [collection.ids[row] for row in full]
+    count = np.arange(len(full))
+    return Collection(
+        {"clicks": column},
+        name=collection.name,
+        ids=[
+            *ids,
+            *(f"{id}, validation" for id in ids),
+            *(f"{id}, training" for id in ids),
+            *(collection.ids[row] for row in short),
+        ],
+        splits={
+            "train": 2 * len(full) + np.arange(len(trained)),
+            "validation": len(full) + count,
+            "test": count,
+        },
+        skipped=collection.skipped,
+        notes=notes,
+    )
