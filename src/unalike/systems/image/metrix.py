@@ -124,9 +124,9 @@ def utilisation_of_training_rows(trial):
 
 CLAIM = Claim(
     sentence="A loss of pairs finds unseen classes better if it also learns from mixtures, positive to a degree.",
-    bed=Bed(set="glyph-new", rows=1000),
+    bed=Bed(set="glyph-new", rows=500),
     views="gentle",
-    training={"batch_size": 64, "steps": 300},
+    training={"batch_size": 64, "steps": 600},
     arms={
         "baseline": Arm(settings={"weight": 0.0}),
         "pictures mixed": Arm(settings={"mixing": "picture", "hardest": 1}),
@@ -140,11 +140,6 @@ CLAIM = Claim(
         Measure(name="R@1, contrastive loss", metric=recall_at_1, arm="contrastive, mixed", against="contrastive"),
         Measure(name="R@1, pictures mixed", metric=recall_at_1, arm="pictures mixed"),
         Measure(name="utilisation", metric=utilisation, better="lower", mechanism=True),
-        Measure(
-            name="utilisation, of the training rows alone",
-            metric=utilisation_of_training_rows,
-            better="lower",
-            mechanism=True,
-        ),
+        Measure(name="utilisation, without the mixtures", metric=utilisation_of_training_rows, better="lower"),
     ),
 )
