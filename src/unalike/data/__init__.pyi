@@ -18,6 +18,13 @@ from .columns import TextColumn as TextColumn
 from .fetching import cache_folder as cache_folder
 from .fetching import fetch as fetch
 from .fetching import is_fetched as is_fetched
+from .graphs import GraphColumn as GraphColumn
+from .graphs import from_pyg as from_pyg
+from .graphs import open_nodes as open_nodes
+from .graphs import separated as separated
+from .graphs import to_pyg as to_pyg
+from .graphs import with_graph as with_graph
+from .graphs import with_loops as with_loops
 from .images import Failure as Failure
 from .images import decode as decode
 from .images import iter_decoded as iter_decoded

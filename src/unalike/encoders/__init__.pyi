@@ -14,6 +14,7 @@ from .dilated import DilatedConv as DilatedConv
 from .dilated import PackedSeries as PackedSeries
 from .ema import EMATeacher as EMATeacher
 from .ensemble import Ensemble as Ensemble
+from .gates import StepGates as StepGates
 from .gates import hard_concrete as hard_concrete
 from .gridnet import GridNet as GridNet
 from .heads import LogitBias as LogitBias
@@ -30,6 +31,9 @@ from .hugging_face import require_transformers as require_transformers
 from .image import ImageEncoder as ImageEncoder
 from .mlp import MLP as MLP
 from .ngrams import NgramEncoder as NgramEncoder
+from .nodes import NodeMLP as NodeMLP
+from .nodes import Nodes as Nodes
+from .nodes import PackedNodes as PackedNodes
 from .packed import PackedArrays as PackedArrays
 from .packed import PackedImages as PackedImages
 from .packed import PackedTokens as PackedTokens

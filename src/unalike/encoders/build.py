@@ -22,6 +22,7 @@ from .gridnet import GridNet
 from .hugging_face import SentenceTransformersEncoder, TransformersEncoder
 from .mlp import MLP
 from .ngrams import NgramEncoder
+from .nodes import NodeMLP
 from .sasrec import SASRec
 from .seeding import seeded
 from .text_transformer import TextTransformer
@@ -34,6 +35,7 @@ CHOICES: Registry[str, tuple[str, ...]] = {
     "array": ("mlp",),
     "series": ("dilated",),
     "clicks": ("sasrec",),
+    "graph": ("nodes", "smooth:STEPS"),
 }
 """The encoders that can be named, by kind of column; the first serves where none is named."""
 
@@ -50,6 +52,8 @@ _CLASSES: Registry[str, type[Encoder]] = {
     "mlp": MLP,
     "dilated": DilatedConv,
     "sasrec": SASRec,
+    "nodes": NodeMLP,
+    "smooth": NodeMLP,
     "ensemble": Ensemble,
 }
 

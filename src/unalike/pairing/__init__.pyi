@@ -2,6 +2,9 @@ from .dense import Dense as Dense
 from .dense import Soft as Soft
 from .dictionary import MomentumDictionary as MomentumDictionary
 from .edges import Edges as Edges
+from .influence import as_tensor as as_tensor
+from .influence import influence as influence
+from .influence import with_random_edges as with_random_edges
 from .kmeans import Clustering as Clustering
 from .kmeans import balanced_k_means as balanced_k_means
 from .kmeans import clamped_k_means as clamped_k_means
@@ -15,8 +18,11 @@ from .sparse import Graph as Graph
 from .sparse import PairsOnly as PairsOnly
 from .sparse import SameIndex as SameIndex
 from .sparse import SameLabel as SameLabel
+from .sparse import SeveralTexts as SeveralTexts
+from .sparse import SeveralTexts as SeveralTexts
 from .sparse import SharedText as SharedText
 from .sparse import Without as Without
 from .state import Clusters as Clusters
 from .state import PerSampleState as PerSampleState
 from .state import Queue as Queue
+from .student import StudentClusters as StudentClusters
