@@ -130,6 +130,12 @@ def chance(case: Case, folder: Path, dice: random.Random, which: int) -> Callabl
     return at_sign
 
 
+def unfinished(folder: Path) -> bool:
+    """Whether a run has begun and is not done."""
+    record = folder / "run.json"
+    return record.exists() and json.loads(record.read_text())["state"] != "done"
+
+
 def next_words(case: Case, folder: Path) -> list[str]:
     """What a person types after the run was stopped: resume if it had begun, else the same again."""
     return ["fit", "--resume", str(folder)] if (folder / "run.json").exists() else [*case.words, "--out", str(folder)]
@@ -161,7 +167,7 @@ def disturb(case: Case, place: Path, number: int, dice: random.Random, which: in
             case.counts[f"{name} before the libraries were imported"] += 1
         elif ended.code != 130 or "Traceback" in ended.said:
             case.problems.append(f"run {number}: {name} ended with {ended.code}: {ended.said[-400:]}")
-        elif (folder / "run.json").exists() and "unalike fit --resume" not in ended.said:
+        elif unfinished(folder) and "unalike fit --resume" not in ended.said:
             case.problems.append(f"run {number}: {name} printed no next command: {ended.said[-400:]}")
     last = run(next_words(case, folder), log, strike=lambda seconds: None)
     if last.code:
@@ -179,7 +185,7 @@ def cases(place: Path) -> list[Case]:
     lines = ["path,name"]
     role = next(role for role in emoji.roles("image"))
     text = next(role for role in emoji.roles("text"))
-    for row in range(0, 3600, 24):
+    for row in range(0, len(emoji), 12):
         if emoji[role].present[row] and emoji[text][row]:
             emoji[role][row].save(place / "emoji" / f"{row}.png")
             lines.append(f'{row}.png,"{emoji[text][row]}"')

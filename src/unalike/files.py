@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,44 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path} is missing") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise RunError(f"{path} is damaged: it is not JSON ({error})") from error
+
+
+SEAL = "seal"
+"""The entry of a sealed record that holds the checksum of all others."""
+
+
+def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a record as JSON with the checksum of its own entries, so that a changed byte is noticed."""
+    write_json(path, {**content, SEAL: _seal(content)})
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """Read what `write_sealed` wrote.
+
+    Raises:
+        RunError: the file is missing, no record, or was changed.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or SEAL not in content:
+        raise RunError(f"{path} is damaged: it holds no checksum of itself")
+    found = content.pop(SEAL)
+    if found != _seal(content):
+        raise RunError(f"{path} was changed after it was written (its checksum differs)")
+    return content
+
+
+def _seal(content: Mapping[str, Any]) -> str:
+    plain = json.dumps({key: content[key] for key in content if key != SEAL}, sort_keys=True)
+    return hashlib.blake2b(plain.encode(), digest_size=32).hexdigest()
+
+
+@contextlib.contextmanager
+def damaged(path: Path) -> Iterator[None]:
+    """Turn what goes wrong with a value that is not what it should be into a `RunError` that names the file."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RuntimeError) as error:
+        raise RunError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 
 def checksum(path: Path) -> str:

@@ -14,13 +14,14 @@ import torch
 
 import unalike
 from unalike import encoders, systems, training, views
-from unalike.data import Collection, open_collection, skip_unreadable
+from unalike.data import Collection, Column, open_collection, skip_unreadable
 from unalike.data.clicks import ROLES as EVENT_ROLES
+from unalike.data.graphs import ROLES as GRAPH_ROLES
 from unalike.errors import DataError, RunError, SettingsError
-from unalike.files import cache_folder, read_json, sweep, write_bytes, write_json
+from unalike.files import cache_folder, checksum, damaged, read_json, sweep, write_bytes, write_json, write_sealed
 from unalike.items import Items
 from unalike.preparing import plan
-from unalike.run import FORMAT, Run, choose_text_role, embed_prepared, sealed
+from unalike.run import FORMAT, Run, choose_text_role, embed_prepared, read_record, sealed
 from unalike.scoring import score
 from unalike.spec import Source, Spec
 from unalike.training import Alone, Checkpoints
@@ -185,12 +186,11 @@ def resume(folder: str | Path, data: Any = None, *, listener: training.Listener 
         DataError: the data are not those that the run began with.
     """
     path = Path(folder)
-    content = read_json(path / "run.json")
-    if not isinstance(content, Mapping) or content.get("format") != FORMAT:
-        raise RunError(f"{path} is no run of this version of unalike (format {FORMAT})")
+    content = read_record(path)
     if content.get("state") == "done":
         return Run.load(path)
-    spec = Spec.from_json(content["spec"])
+    with damaged(path / "run.json"):
+        spec = Spec.from_json(content["spec"])
     where = spec.source
     if data is None and where.path.startswith("memory:"):
         raise DataError(f"{path} was trained on data from memory: give them again, unalike.resume(folder, data)")
@@ -237,9 +237,52 @@ def gather(
     events = {role: column for role, column in (roles or {}).items() if role in EVENT_ROLES}
     if events:
         return gather_events(data, events, roles or {})
+    if any(role in GRAPH_ROLES for role in roles or {}):
+        return gather_graph(data, roles or {}, label=label, group=group, id=id, encoding=encoding, tolerance=tolerance)
     if isinstance(data, str) and known_set(data):
-        return open_set(data)
+        name, _, dataset = data.partition(":")
+        return open_set(name, dataset=dataset) if dataset else open_set(name)
     return open_collection(data, roles=roles, label=label, group=group, id=id, encoding=encoding, tolerance=tolerance)
+
+
+def gather_graph(
+    data: Any,
+    roles: Mapping[str, str],
+    *,
+    label: str | None,
+    group: str | None,
+    id: str | None,
+    encoding: str | None,
+    tolerance: float,
+) -> Collection:
+    """Open nodes and the edges between them: a table of each, or a known set with its links or nearest neighbours."""
+    from unalike.data import open_nodes, open_table, with_graph
+
+    rest = {role: column for role, column in roles.items() if role not in GRAPH_ROLES}
+    nodes, edges = (roles["nodes"], data) if "nodes" in roles else (data, roles.get("edges"))
+    if edges is None or ("nodes" in roles and "edges" in roles):
+        raise SettingsError(
+            "a graph is told by its edges and its nodes, as unalike fit edges.csv --nodes nodes.csv or unalike fit "
+            f"nodes.csv --edges edges.csv; given: {', '.join(f'--{role} {value}' for role, value in roles.items())}"
+        )
+    if isinstance(nodes, str) and known_set(nodes):
+        collection = gather(nodes)
+        part, _, kinds = str(edges).partition(":")
+        if part == "links":
+            links = open_table(nodes.partition(":")[0], "links")
+            of_kind = np.asarray(links["kind"].to_pylist())
+            unknown = set(kinds.split(",")) - {"", *of_kind.tolist()}
+            if unknown:
+                known = ", ".join(np.unique(of_kind).tolist())
+                raise SettingsError(f"{nodes} has no links {', '.join(sorted(unknown))}; it has {known}")
+            chosen = np.isin(of_kind, kinds.split(",")) if kinds else np.ones(len(of_kind), bool)
+            edges = np.stack([links[end].to_numpy()[chosen] for end in ("source", "target")], axis=1)
+    else:
+        collection = open_nodes(
+            nodes, roles=rest, label=label, group=group, id=id, encoding=encoding, tolerance=tolerance
+        )
+    features = roles["features"].split(",") if "features" in roles else ()
+    return with_graph(collection, edges, features=features, encoding=encoding, tolerance=tolerance)
 
 
 def gather_events(data: Any, events: Mapping[str, str], roles: Mapping[str, str]) -> Collection:
@@ -262,17 +305,17 @@ def gather_events(data: Any, events: Mapping[str, str], roles: Mapping[str, str]
 
 
 def known_set(name: str) -> bool:
-    """Whether a word names a data set of the catalogue and no path."""
+    """Whether a word names a data set of the catalogue, or one of its parts (``aeon:GunPoint``), and no path."""
     from unalike.data.catalogue import CATALOGUE
 
-    return any(record.name == name for record in CATALOGUE) and not Path(name).exists()
+    return any(record.name == name.partition(":")[0] for record in CATALOGUE) and not Path(name).exists()
 
 
 def suggested_unseen(name: str) -> tuple[str, ...]:
     """Roles that a data set's record asks to keep for testing."""
     from unalike.data.catalogue import find_record
 
-    return find_record(name).unseen if known_set(name) else ()
+    return find_record(name.partition(":")[0]).unseen if known_set(name) else ()
 
 
 def new_folder(out: str | Path | None, name: str) -> Path:
@@ -312,13 +355,52 @@ def prepare(collection: Collection, spec: Spec) -> Ready:
             seed=seed + number,
         )
         for role in (*trained, *(role for role in spec.unseen if collection[role].kind == kind)):
-            packed[role] = towers[kind].prepare(collection[role], cache=cache_folder() / "prepared")
+            packed[role] = prepared(towers[kind], collection[role])
             failures |= getattr(packed[role], "failures", {})
     if failures:
         kept = np.setdiff1d(np.arange(len(collection)), sorted(failures))
         collection = skip_unreadable(collection, failures, tolerance=spec.source.tolerance)
         packed = {role: training.Rows(prepared, kept) for role, prepared in packed.items()}
     return Ready(collection, towers, packed)
+
+
+def prepared(encoder: encoders.Encoder, column: Column) -> encoders.Prepared:
+    """A column made ready; what the cache holds of it is used only if it has the checksum that it was written with."""
+    cache = cache_folder() / "prepared"
+    found = encoder.prepare(column, cache=cache)
+    pixels = getattr(found, "pixels", None)
+    if not isinstance(pixels, np.memmap) or pixels.filename is None:
+        return found
+    path = Path(str(pixels.filename))
+    note, own = path.with_suffix(".checksum"), checksum(path)
+    if note.exists() and note.read_text(encoding="utf-8", errors="replace") != own:
+        for stale in (path, note):
+            stale.unlink(missing_ok=True)
+        return prepared(encoder, column)
+    write_bytes(note, own.encode())
+    return found
+
+
+def newest_checkpoint(folder: Path) -> int:
+    """The step of a run's newest checkpoint, 0 if there is none.
+
+    Raises:
+        RunError: it says another step than its folder's name.
+    """
+    steps = Checkpoints(folder / "checkpoints").steps()
+    if not steps:
+        return 0
+    path = folder / "checkpoints" / f"{steps[-1]:09d}"
+    try:
+        said = read_json(path / "state.json")["step"]
+    except (RunError, KeyError, TypeError):
+        return steps[-1]  # the loop goes on from the checkpoint before it
+    if said != steps[-1]:
+        raise RunError(
+            f"{path / 'state.json'} was changed after it was written: it says step {said}. Remove {path}; the run then "
+            "goes on from the checkpoint before it"
+        )
+    return steps[-1]
 
 
 def make_learner(spec: Spec, ready: Ready) -> training.Learner:
@@ -364,7 +446,7 @@ def execute(
     if processes.leads:
         for place in (folder, folder / "checkpoints", folder / "assets"):
             sweep(place)
-        write_json(folder / "run.json", record)
+        write_sealed(folder / "run.json", record)
     ready = prepare(collection, spec)
     for note in ready.collection.notes:
         listener.on_note(note)
@@ -374,7 +456,7 @@ def execute(
     rows = ready.collection.splits["train"]
     with training.sharing(learner.module, processes):
         untrained = embed_roles(learner, ready, scored_roles(spec), device)
-        processes.same(([0, *Checkpoints(folder / "checkpoints").steps()] if resume else [0])[-1], "checkpoints")
+        processes.same(newest_checkpoint(folder) if resume else 0, "checkpoints")
         outcome = training.train(
             learner,
             training.inputs_of(ready.collection, ready.packed, spec.roles, rows),
@@ -404,11 +486,11 @@ def execute(
             "notes": [*ready.collection.notes, *outcome.notes],
             "skipped": [{"id": each.id, "reason": each.reason} for each in ready.collection.skipped],
         }
-        write_json(folder / "run.json", record)
-        Run(folder, read_json(folder / "run.json"), learner, device).report()
-        record |= {"state": "done", "checksums": sealed(folder)}
+        write_sealed(folder / "run.json", record)
+        Run(folder, read_record(folder), learner, device).report()
         write_json(folder / "times.json", {"training": outcome.seconds, "all": time.monotonic() - began})
-        write_json(folder / "run.json", record)
+        record |= {"state": "done", "checksums": sealed(folder)}
+        write_sealed(folder / "run.json", record)
     processes.wait()
     return Run.load(folder)
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from unalike import report, systems
-from unalike.files import checksum, write_json
+from unalike.files import checksum, write_sealed
 from unalike.run import Found, Run
 
 SHOWN = 6000
@@ -49,7 +49,7 @@ def write_report(run: Run) -> Path:
     if "checksums" in run.record:
         # The page is part of what is sealed: a run whose report was written again is still whole.
         record = {**run.record, "checksums": {**run.record["checksums"], path.name: checksum(path)}}
-        write_json(run.folder / "run.json", record)
+        write_sealed(run.folder / "run.json", record)
     return path
 
 
@@ -87,7 +87,8 @@ def summary(run: Run) -> list[str]:
     """What was learned from what, and the settings in words."""
     spec, record = run.spec, run.record
     found = systems.find(spec.system)
-    kinds = {"image": "pictures", "text": "texts", "array": "rows of numbers"}
+    kinds = {"image": "pictures", "text": "texts", "array": "rows of numbers", "series": "series"}
+    kinds |= {"clicks": "sequences of clicks"}
     things = " and ".join(kinds.get(kind, kind) for kind in spec.roles)
     steps = record["task"]["steps"]
     sentences = [

@@ -17,7 +17,7 @@ from PIL import Image
 from unalike import encoders, systems, training
 from unalike.data import Collection, ImageColumn, TextColumn
 from unalike.errors import DataError, RunError
-from unalike.files import checksum, read_json, write_atomically
+from unalike.files import checksum, damaged, read_json, read_sealed, write_atomically
 from unalike.items import Items
 from unalike.spec import Spec
 
@@ -27,7 +27,15 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Version of the layout of a run directory."""
-SEALED = ("weights.safetensors", "vectors.safetensors", "items.parquet", "scores.json", "metrics.jsonl", "report.html")
+SEALED = (
+    "weights.safetensors",
+    "vectors.safetensors",
+    "items.parquet",
+    "scores.json",
+    "metrics.jsonl",
+    "times.json",
+    "report.html",
+)
 CHUNK = 512
 By = Literal["auto", "words", "picture", "row"]
 
@@ -172,13 +180,15 @@ class Run:
         device: torch.device | str = "cpu",
     ) -> None:
         self.folder, self.record, self.device = folder, record, torch.device(device)
-        self.spec = Spec.from_json(record["spec"])
+        with damaged(folder / "run.json"):
+            self.spec = Spec.from_json(record["spec"])
         if learner is not None:
             self.learner = learner
 
     def __repr__(self) -> str:
-        data = self.record["data"]
-        return f"Run({str(self.folder)!r}: {self.spec.system} on {data['rows']} rows of {data['name']})"
+        with damaged(self.folder / "run.json"):
+            data = self.record["data"]
+            return f"Run({str(self.folder)!r}: {self.spec.system} on {data['rows']} rows of {data['name']})"
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "cpu", replaced: Sequence[str] = ()) -> Run:
@@ -195,19 +205,18 @@ class Run:
         path = Path(folder)
         if not (path / "run.json").exists():
             raise RunError(f"{path} is no run directory: it has no run.json. unalike fit DATA --out {path} makes one")
-        record = read_json(path / "run.json")
-        if not isinstance(record, dict) or not isinstance(record.get("format"), int):
-            raise RunError(f"{path / 'run.json'} is damaged: it does not say its format")
-        if record["format"] > FORMAT:
-            raise RunError(
-                f"{path} was written by a newer unalike (format {record['format']}, this one reads {FORMAT}): upgrade"
-            )
+        record = read_record(path)
         if record.get("state") != "done":
             raise RunError(f"{path} is unfinished: unalike fit --resume {path} goes on with it")
-        for name, expected in record.get("checksums", {}).items():
+        with damaged(path / "run.json"):
+            sums = dict(record["checksums"])
+            outside = [name for name in sums if not (path / name).resolve().is_relative_to(path.resolve())]
+            if outside:
+                raise RunError(f"{path / 'run.json'} names a file outside of the run: {outside[0]}")
+        for name, expected in sums.items():
             if name in replaced:
                 continue
-            if not (path / name).exists():
+            if not (path / name).is_file():
                 raise RunError(f"{path / name} is missing; the run is incomplete")
             if checksum(path / name) != expected:
                 raise RunError(f"{path / name} was changed after it was written (its checksum differs)")
@@ -216,6 +225,10 @@ class Run:
     @cached_property
     def learner(self) -> training.Learner:
         """The trained system."""
+        with damaged(self.folder / "run.json"):
+            return self._restored()
+
+    def _restored(self) -> training.Learner:
         found = systems.find(self.spec.system)
         towers = {}
         for kind, config in self.record["encoders"].items():
@@ -235,7 +248,8 @@ class Run:
     @cached_property
     def items(self) -> Items:
         """The rows that the run was made from."""
-        return Items.load(self.folder / "items.parquet")
+        with damaged(self.folder / "items.parquet"):
+            return Items.load(self.folder / "items.parquet")
 
     @cached_property
     def vectors(self) -> dict[str, np.ndarray]:
@@ -248,12 +262,14 @@ class Run:
         """How good the space is on rows that were not trained on, with floors."""
         from unalike.evaluation import Score
 
-        return [Score.from_json(each) for each in read_json(self.folder / "scores.json")]
+        with damaged(self.folder / "scores.json"):
+            return [Score.from_json(each) for each in read_json(self.folder / "scores.json")]
 
     @property
     def kinds(self) -> list[str]:
         """The kinds of things that this run can turn into vectors."""
-        return list(self.record.get("kinds", self.record["encoders"]))
+        with damaged(self.folder / "run.json"):
+            return [str(kind) for kind in self.record.get("kinds", self.record["encoders"])]
 
     def embed(self, data: Any, *, roles: Mapping[str, str] | None = None, **options: Any) -> Embedded:
         """Vectors of new things.
@@ -321,7 +337,7 @@ class Run:
             by = "picture"
         words = str(query)
         if by == "auto":
-            if "image" in self.kinds and Path(words).is_file():
+            if "image" in self.kinds and is_file(words):
                 by = "picture"
             elif words in self.items.ids:
                 by = "row"
@@ -361,9 +377,15 @@ class Run:
             k: number of hits.
             by: how to read the query; ``auto`` takes a path that exists for a picture, an id for a row, else words.
 
+        A run that learned from clicks gives what comes next: for a user by id, or after a list of items.
+
         Returns:
             Hits, best first; a row that has several pictures counts with its best.
         """
+        if "clicks" in self.kinds:
+            from unalike.recommendation import search
+
+            return search(self, query, k)
         vector, own = self.query(query, by)
         best = np.full(len(self.items), -np.inf, np.float32)
         which = np.zeros(len(self.items), np.int64)
@@ -477,6 +499,32 @@ class Run:
 def order(scores: np.ndarray, count: int) -> Sequence[int]:
     """The rows of the largest scores, best first, ties by row."""
     return [int(row) for row in np.lexsort((np.arange(len(scores)), -scores))[:count]]
+
+
+def is_file(words: str) -> bool:
+    """Whether words are the path of a file; words that no path can be are none."""
+    try:
+        return Path(words).is_file()
+    except OSError:
+        return False
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The content of a run's ``run.json``.
+
+    Raises:
+        RunError: it is missing, damaged, changed, or of a newer version.
+    """
+    path = folder / "run.json"
+    content = read_json(path)
+    if isinstance(content, dict) and isinstance(content.get("format"), int) and content["format"] > FORMAT:
+        raise RunError(
+            f"{folder} was written by a newer unalike (format {content['format']}, this one reads {FORMAT}): upgrade"
+        )
+    record = read_sealed(path)
+    if record.get("format") != FORMAT:
+        raise RunError(f"{path} is no run of this version of unalike (format {FORMAT})")
+    return record
 
 
 def load(folder: str | Path, *, device: str = "cpu") -> Run:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 import unalike
 from unalike.cli import main
 from unalike.errors import DataError, RunError
+from unalike.files import read_sealed, write_sealed
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +21,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> unalike.Run:
 
 
 def edit(folder: Path, **changes: object) -> None:
-    path = folder / "run.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    """Change a run's record as the program itself would."""
+    write_sealed(folder / "run.json", read_sealed(folder / "run.json") | changes)
 
 
 def test_not_a_run(tmp_path: Path) -> None:
@@ -55,7 +55,15 @@ def test_data_that_changed_are_not_resumed(finished: unalike.Run, tmp_path: Path
 
 @pytest.mark.parametrize(
     "name",
-    ["weights.safetensors", "vectors.safetensors", "items.parquet", "scores.json", "metrics.jsonl", "report.html"],
+    [
+        "weights.safetensors",
+        "vectors.safetensors",
+        "items.parquet",
+        "scores.json",
+        "metrics.jsonl",
+        "times.json",
+        "report.html",
+    ],
 )
 def test_every_changed_file_is_named(finished: unalike.Run, tmp_path: Path, name: str) -> None:
     copy = Path(shutil.copytree(finished.folder, tmp_path / "copy"))
@@ -67,6 +75,80 @@ def test_every_changed_file_is_named(finished: unalike.Run, tmp_path: Path, name
         unalike.load(copy)
     path.unlink()
     with pytest.raises(RunError, match=f"{name} is missing"):
+        unalike.load(copy)
+
+
+def test_a_changed_byte_anywhere_is_noticed(finished: unalike.Run, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(finished.folder, tmp_path / "copy"))
+    generator = np.random.default_rng(0)
+    files = [path for path in sorted(copy.rglob("*")) if path.is_file() and "checkpoints" not in path.parts]
+    assert {path.name for path in files} >= {"run.json", "weights.safetensors", "times.json"}
+    for path in files:
+        content = path.read_bytes()
+        places = range(len(content)) if path.name == "run.json" else generator.integers(0, len(content), 5)
+        for place in list(places)[:: 23 if path.name == "run.json" else 1]:
+            changed = bytearray(content)
+            changed[place] ^= 1 << int(generator.integers(8))
+            path.write_bytes(bytes(changed))
+            with pytest.raises(RunError, match=f"{path.name}|newer unalike"):
+                unalike.load(copy)
+        path.write_bytes(content)
+    unalike.load(copy)
+
+
+def test_a_changed_byte_of_a_checkpoint_leads_to_the_one_before(finished: unalike.Run, tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
+    options = {"steps": 4, "batch_size": 8, "checkpoint_minutes": 1e-9}
+    whole = unalike.fit(rows, out=tmp_path / "whole", **options)
+    newest = sorted((whole.folder / "checkpoints").iterdir())[-1]
+    for path in sorted(newest.iterdir()):
+        copy = Path(shutil.copytree(whole.folder, tmp_path / path.name))
+        edit(copy, state="training")
+        changed = copy / path.relative_to(whole.folder)
+        content = bytearray(changed.read_bytes())
+        content[len(content) // 2] ^= 1
+        changed.write_bytes(bytes(content))
+        again = unalike.resume(copy, rows)
+        assert (again.folder / "weights.safetensors").read_bytes() == (
+            whole.folder / "weights.safetensors"
+        ).read_bytes()
+
+
+def test_a_checkpoint_that_says_another_step(finished: unalike.Run, tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
+    copy = Path(shutil.copytree(finished.folder, tmp_path / "copy"))
+    edit(copy, state="training")
+    state = sorted((copy / "checkpoints").iterdir())[-1] / "state.json"
+    state.write_text(state.read_text().replace('"step": 4', '"step": 2'))
+    with pytest.raises(RunError, match=r"state.json was changed .* it says step 2. Remove"):
+        unalike.resume(copy, rows)
+
+
+def test_a_changed_byte_of_the_cache_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from unalike import encoders, files
+    from unalike.data import ImageColumn
+    from unalike.encoders import packed
+    from unalike.fitting import prepared
+
+    monkeypatch.setenv("UNALIKE_CACHE", str(tmp_path))
+    monkeypatch.setattr(
+        packed.PackedImages.from_column.__func__, "__kwdefaults__", {"fit": "crop", "cache": None, "in_memory": 0}
+    )
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)
+    column = ImageColumn(list(pictures))
+    encoder = encoders.build_encoder("conv", [column], size=16, seed=0)
+    right = prepared(encoder, column).take([0, 1, 2])
+    (path,) = (files.cache_folder() / "prepared").glob("*.pixels")
+    content = bytearray(path.read_bytes())
+    content[7] ^= 1
+    path.write_bytes(bytes(content))
+    assert (prepared(encoder, column).take([0, 1, 2]) == right).all()
+
+
+def test_a_record_that_names_a_file_elsewhere(finished: unalike.Run, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(finished.folder, tmp_path / "copy"))
+    edit(copy, checksums={"../../secret": "0"})
+    with pytest.raises(RunError, match="names a file outside"):
         unalike.load(copy)
 
 
