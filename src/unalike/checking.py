@@ -20,7 +20,7 @@ from unalike.claims.code import PACKAGE, Part, code_hash, part_of
 from unalike.claims.ground import SMALL
 from unalike.claims.metrics import functions_of, measured, named
 from unalike.claims.trial import floors, run_trial
-from unalike.data import Collection
+from unalike.data import Collection, separated
 from unalike.errors import SettingsError
 from unalike.files import cache_folder
 from unalike.fitting import gather, versions
@@ -234,7 +234,7 @@ def set_file(name: str) -> Path | None:
     """The file that makes a set of the catalogue."""
     from unalike.data.catalogue import CATALOGUE
 
-    module = next((record.module for record in CATALOGUE if record.name == name), None)
+    module = next((each.module for each in CATALOGUE if each.name == name.partition(":")[0]), None)
     path = PACKAGE / "data" / "sets" / f"{module}.py"
     return path if module is not None and path.exists() else None
 
@@ -482,7 +482,7 @@ def ground_of(bed: Bed, claim: Claim) -> Ground:
 
 def opened(bed: Bed) -> Collection:
     collection = gather(bed.set, roles=dict(bed.columns) or None, label=bed.label_column)
-    return collection if "test" in collection.splits else with_splits(collection, 0.3, 0)
+    return separated(collection if "test" in collection.splits else with_splits(collection, 0.3, 0))
 
 
 def pretrained(claim: Claim, seed: int) -> dict[str, dict[str, torch.Tensor]] | None:

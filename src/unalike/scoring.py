@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from unalike import encoders, evaluation, training, views
-from unalike.data import ArrayColumn, Collection, LabelColumn, TextColumn
+from unalike.data import ArrayColumn, Collection, LabelColumn, StackColumn, TextColumn
 from unalike.evaluation import Relevance, Score, Space
 from unalike.spec import Spec
 from unalike.training import text_codes
@@ -71,12 +71,14 @@ def raw_features(collection: Collection, role: str, prepared: encoders.Prepared)
         return evaluation.pixel_vectors(Pictures(prepared))
     if isinstance(column, TextColumn):
         return evaluation.text_vectors(column)  # type: ignore[arg-type]
-    assert isinstance(column, ArrayColumn)
-    values = np.nan_to_num(prepared.take(np.arange(len(column))).numpy())
+    if isinstance(prepared, encoders.PackedNodes):
+        return evaluation.standard_vectors(prepared.features, fit_on=prepared.features[train])
+    assert isinstance(column, ArrayColumn | StackColumn)
+    values = np.nan_to_num(prepared.take(np.arange(len(column))).flatten(1).numpy())
     return evaluation.standard_vectors(values, fit_on=values[train])
 
 
-RAW = {"image": "raw pixels", "text": "n-gram counts", "array": "raw features"}
+RAW = {"image": "raw pixels", "text": "n-gram counts", "array": "raw features", "series": "raw values"}
 
 
 def score(
@@ -89,6 +91,10 @@ def score(
     device: torch.device,
 ) -> list[Score]:
     """All scores of a run on its held-out rows, or on its training rows where nothing was held out."""
+    if "clicks" in spec.roles:
+        from unalike import recommendation
+
+        return recommendation.score(learner, collection, packed["clicks"], device)  # type: ignore[arg-type]
     main = main_roles(collection, spec)
     raw = {role: raw_features(collection, role, packed[role]) for role in main}
     spaces: dict[str, Mapping[str, np.ndarray]] = {"": vectors, "untrained encoder": untrained}
@@ -100,8 +106,15 @@ def score(
         *named_classes(scene, main, spec),
         *own_views(scene, main),
         *predicted(scene, main, spec),
+        *across_languages(scene, held_out_rows(collection), spec),
         *held_out(scene, main),
     ]
+
+
+def held_out_rows(collection: Collection) -> np.ndarray:
+    """The rows that are scored: of the test split, or where nothing was held out those of training."""
+    splits = collection.splits
+    return splits.get("test", splits.get("train", np.arange(len(collection))))
 
 
 def main_roles(collection: Collection, spec: Spec) -> list[str]:
@@ -122,7 +135,7 @@ def main_roles(collection: Collection, spec: Spec) -> list[str]:
 def held_out(scene: Scene, main: Sequence[str]) -> list[Score]:
     """Probes, clusters, retrieval between roles, and geometry, on the test rows alone."""
     splits = scene.collection.splits
-    test = splits.get("test", splits.get("train", np.arange(len(scene.collection))))
+    test = held_out_rows(scene.collection)
     train = splits["train"] if "test" in splits else None
     label = scene.collection.label
 
@@ -240,6 +253,61 @@ def names_find_pictures(
                     n=sum(len(found.queries) for found in by_role.values()),
                     reading=f"The mean over {len(by_role)} roles of texts; they range from {min(means):.2f} to "
                     f"{max(means):.2f}.",
+                )
+            )
+    return scores
+
+
+def across_languages(scene: Scene, rows: np.ndarray, spec: Spec) -> list[Score]:
+    """Where rows have texts in several roles: how well each is found and finds, and how far their ranks lie apart."""
+    collection, learnt = scene.collection, scene.spaces[""]
+    pictures = next((role for role in learnt if role.split(":")[0] == "image" and role not in spec.unseen), None)
+    if pictures is None or "text" not in scene.learner.encoders:
+        return []
+    rows = rows[scene.present(pictures)[rows]][:MOST_QUERIES]
+    texts = [role for role in learnt if role.split(":")[0] == "text" and scene.present(role)[rows].sum() > 1]
+    if len(texts) < 2:
+        return []
+    codes = text_codes(collection, tuple(texts))
+    ranks = {
+        name: evaluation.language_ranks(
+            space[pictures][rows],
+            {role: space[role][rows] for role in texts},
+            present={role: scene.present(role)[rows] for role in texts},
+            items={role: codes[role][rows] for role in texts},
+        )
+        for name, space in scene.spaces.items()
+        if {pictures, *texts} <= set(space)
+    }
+    counts = [int(scene.present(role)[rows].sum()) for role in texts]
+    scores = []
+    for side, way in enumerate((f"{pictures}>{len(texts)} texts", f"{len(texts)} texts>{pictures}")):
+        found = {name: each.recall(1)[side] for name, each in ranks.items()}
+        mine, order = found[""], np.argsort(found[""], kind="stable")
+        worst, best = (f"{texts[i]} ({mine[i]:.2f})" for i in (order[0], order[-1]))
+        scores.append(
+            Score(
+                f"recall@1/{way}",
+                float(mine.mean()),
+                {"chance": float((1 / ranks[""].sizes[side]).mean())}
+                | {name: float(each.mean()) for name, each in found.items() if name},
+                n=sum(counts),
+                reading=f"The mean over {len(texts)} roles of texts; the least is {worst}, the most {best}.",
+            )
+        )
+        apart = {name: evaluation.rank_variance((each.texts, each.pictures)[side]) for name, each in ranks.items()}
+        if len(apart[""]):
+            value = float(apart[""].mean())
+            scores.append(
+                Score(
+                    f"rank_variance/{way}",
+                    value,
+                    {"chance": evaluation.chance_rank_variance(ranks[""].sizes[side])},
+                    n=len(apart[""]),
+                    higher_is_better=False,
+                    reading=f"Over the {len(texts)} texts of a row, the rank of its right answer lies about "
+                    f"{np.sqrt(value):.1f} places around their mean (MRV {value:.1f}, of rows that have them all).",
+                    interval=evaluation.bootstrap_interval(apart[""]),
                 )
             )
     return scores
@@ -371,6 +439,10 @@ def drop_words(text: str, generator: torch.Generator) -> str:
 
 def score_new(run: Run, collection: Collection) -> list[Score]:
     """The scores of a run on other data: with labels against the run's own training rows, else within the data."""
+    if "clicks" in run.kinds and "clicks" in collection:
+        from unalike import recommendation
+
+        return recommendation.score_new(run, collection)
     main, raw, vectors, packed = [], {}, {}, {}
     for kind in run.kinds:
         for role in collection.roles(kind)[:1]:
@@ -396,7 +468,12 @@ def score_new(run: Run, collection: Collection) -> list[Score]:
             if same:
                 train[role] = run.vectors[role if role in same else same[0]][rows]
     scene = Scene(run.learner, collection, packed, {"": vectors, **floors}, run.device)
+    every = dict(vectors)
+    for role in collection.roles("text") if {"image", "text"} <= set(run.kinds) else ():
+        if role not in every and collection[role].present.any():
+            every[role] = np.nan_to_num(run.embed_column(collection, role))
     return [
+        *across_languages(replace(scene, spaces={"": every}), np.arange(len(collection)), run.spec),
         *(named_classes(scene, main, run.spec) if label is not None else []),
         *(own_views(scene, main) if label is None else []),
         *evaluation.evaluate_vectors(

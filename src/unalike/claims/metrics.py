@@ -45,6 +45,14 @@ def linear_probe(trial: Trial, label: str | None) -> float:
     ).value
 
 
+def support_vectors(trial: Trial, label: str | None) -> float:
+    """Accuracy of a support vector machine on frozen vectors, its penalty chosen on folds of the training rows."""
+    reference, scored = trial.reference, trial.scored
+    return evaluation.svm_probe(
+        reference.vectors(), reference.labels(label), scored.vectors(), scored.labels(label)
+    ).value
+
+
 def balanced_probe(trial: Trial, label: str | None) -> float:
     """Mean over the classes of a linear probe's accuracy, its training rows weighted so that classes count alike."""
     from sklearn.linear_model import LogisticRegression
@@ -113,6 +121,7 @@ METRICS: Registry[str, Metric] = {
     "knn": Metric(knn, commonest),
     "knn@1": Metric(partial(knn, k=1), commonest),
     "linear_probe": Metric(linear_probe, commonest),
+    "svm": Metric(support_vectors, commonest),
     "balanced_probe": Metric(balanced_probe, even),
     "recall@1": Metric(retrieval, retrieval_chance),
     "map@r": Metric(partial(retrieval, measure="map@r"), partial(retrieval_chance, measure="map@r")),

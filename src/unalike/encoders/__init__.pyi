@@ -10,12 +10,14 @@ from .build import fresh_encoder as fresh_encoder
 from .build import restore_encoder as restore_encoder
 from .convnet import ConvNet as ConvNet
 from .decoder import ImageDecoder as ImageDecoder
+from .delivery import DeliveryGCN as DeliveryGCN
 from .dilated import DilatedConv as DilatedConv
 from .dilated import PackedSeries as PackedSeries
 from .ema import EMATeacher as EMATeacher
 from .ensemble import Ensemble as Ensemble
 from .gates import StepGates as StepGates
 from .gates import hard_concrete as hard_concrete
+from .gates import unsteadiness as unsteadiness
 from .gridnet import GridNet as GridNet
 from .heads import LogitBias as LogitBias
 from .heads import LogitScale as LogitScale

@@ -41,6 +41,7 @@ from .neighbours import knn_predict as knn_predict
 from .next_item import NextItems as NextItems
 from .next_item import item_knn as item_knn
 from .next_item import most_popular as most_popular
+from .next_item import next_item_scores as next_item_scores
 from .novelty import alarm_threshold as alarm_threshold
 from .novelty import novelty as novelty
 from .probes import Probe as Probe

@@ -76,6 +76,7 @@ from .queued import moco as moco
 from .redundancy import barlow_twins as barlow_twins
 from .redundancy import vicreg as vicreg
 from .regression import supremix as supremix
+from .repairing import cleanclip as cleanclip
 from .rowwise import rowwise as rowwise
 from .score import Sums as Sums
 from .score import score_sums as score_sums
