@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import hashlib
 import json
 import resource
 import sys
 import time
+import traceback
 import warnings
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 def fuzz(name: str, inputs: int, chosen: int) -> dict[str, Any]:
     """Hand many inputs to a surface; a row of what came of it."""
     counts: collections.Counter[str] = collections.Counter()
-    failed: list[Any] = []
+    failed: dict[str, Any] = {}
 
     @seed(chosen)
     @settings(
@@ -42,18 +44,21 @@ def fuzz(name: str, inputs: int, chosen: int) -> dict[str, Any]:
     def one(given_input: Any) -> None:
         try:
             counts[surfaces.survive(name, given_input)] += 1
-        except BaseException:
+        except BaseException as error:
             counts["failed"] += 1
-            failed.append(given_input)
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            # Of each defect the last, which is the smallest.
+            failed[f"{type(error).__name__}: {error}"[:200] + f" ({Path(place.filename).name}:{place.lineno})"] = (
+                given_input
+            )
             raise
 
     began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    problem = None
-    try:
+    with contextlib.suppress(Exception):
         one()
-    except Exception as error:
-        problem = f"{type(error).__name__}: {error}"[:500]
-        content = surfaces.to_bytes(failed[-1])
+    places = {said.rpartition("(")[2]: said for said in failed}
+    for said in places.values():
+        content = surfaces.to_bytes(failed[said])
         place = surfaces.CORPUS / name
         place.mkdir(parents=True, exist_ok=True)
         suffix = surfaces.SURFACES[name].suffix
@@ -63,7 +68,7 @@ def fuzz(name: str, inputs: int, chosen: int) -> dict[str, Any]:
         "surface": name,
         "inputs": sum(counts.values()),
         **{what: counts[what] for what in ("taken", "refused", "failed")},
-        "problem": problem,
+        "problems": list(places.values()),
         "seconds": round(time.monotonic() - began, 1),
         "MiB above the start": round((after - before) / 1024),
     }

@@ -17,6 +17,10 @@ def unit(vectors: Tensor) -> Tensor:
     return torch.nn.functional.normalize(vectors, dim=-1)
 
 
+def inverse(temperature: float) -> float:
+    return 1 / temperature if temperature else float("inf")
+
+
 def dino(a: Tensor, b: Tensor, labels: Tensor, t: float, generator: torch.Generator) -> Tensor:
     return o.dino([a, b], [a, b], center=torch.zeros(1, a.shape[1]), student_temperature=t, teacher_temperature=t)
 
@@ -48,17 +52,17 @@ OBJECTIVES: dict[str, Case] = {
     "alignment": lambda a, b, y, t, g: o.alignment(a, b),
     "barlow_twins": lambda a, b, y, t, g: o.barlow_twins(a, b),
     "byol": lambda a, b, y, t, g: o.byol(a, b),
-    "cacr": lambda a, b, y, t, g: o.cacr([a, b], repulsion=1 / t),
+    "cacr": lambda a, b, y, t, g: o.cacr([a, b], repulsion=inverse(t)),
     "clan": lambda a, b, y, t, g: o.clan(a, b),
-    "clip": lambda a, b, y, t, g: o.clip(a, b, logit_scale=1 / t),
+    "clip": lambda a, b, y, t, g: o.clip(a, b, logit_scale=inverse(t)),
     "core_tuning": lambda a, b, y, t, g: o.core_tuning(a, y, temperature=t),
-    "cua": lambda a, b, y, t, g: o.cua(a, b, logit_scale=1 / t),
-    "cuaxu": lambda a, b, y, t, g: o.cuaxu(a, b, logit_scale=1 / t),
+    "cua": lambda a, b, y, t, g: o.cua(a, b, logit_scale=inverse(t)),
+    "cuaxu": lambda a, b, y, t, g: o.cuaxu(a, b, logit_scale=inverse(t)),
     "decoupled": lambda a, b, y, t, g: o.decoupled(a, b, temperature=t),
     "decoupled_softmax": lambda a, b, y, t, g: o.decoupled_softmax(a, y, b, temperature=t),
     "decoupled_weighted": lambda a, b, y, t, g: o.decoupled_weighted(a, b, temperature=t),
     "dino": dino,
-    "groco": lambda a, b, y, t, g: o.groco([a, b], hardest=min(5, len(a) - 1), steepness=1 / t),
+    "groco": lambda a, b, y, t, g: o.groco([a, b], hardest=min(5, len(a) - 1), steepness=inverse(t)),
     "hard_contrastive": lambda a, b, y, t, g: o.hard_contrastive(a, b, temperature=t, share=0.5),
     "hard_simple_contrastive": lambda a, b, y, t, g: o.hard_simple_contrastive(a, b, weight=t, share=0.5),
     "info_nce": lambda a, b, y, t, g: o.info_nce(a, b, temperature=t, symmetric=True),
@@ -78,7 +82,7 @@ OBJECTIVES: dict[str, Case] = {
     "proto_nce": proto,
     "proxy_anchor": lambda a, b, y, t, g: o.proxy_anchor(a, y, b[: int(y.max()) + 1].float()),
     "sbcl": subclasses,
-    "sigmoid": lambda a, b, y, t, g: o.sigmoid(a, b, logit_scale=1 / t, bias=-2.0),
+    "sigmoid": lambda a, b, y, t, g: o.sigmoid(a, b, logit_scale=inverse(t), bias=-2.0),
     "simple_contrastive": lambda a, b, y, t, g: o.simple_contrastive(a, b, weight=t),
     "simsiam": lambda a, b, y, t, g: o.simsiam(a, b),
     "soft_target": lambda a, b, y, t, g: o.soft_target(a, b, torch.eye(len(a)), temperature=t),
@@ -88,7 +92,7 @@ OBJECTIVES: dict[str, Case] = {
     "sup_con": lambda a, b, y, t, g: o.sup_con(a, y, temperature=t),
     "supremix": lambda a, b, y, t, g: o.supremix(a, y.float(), temperature=t, window=0.5, generator=g, mixtures=2),
     "swapped_prediction": swav,
-    "symile": lambda a, b, y, t, g: o.symile([a, b, a.flip(0)], logit_scale=1 / t, generator=g),
+    "symile": lambda a, b, y, t, g: o.symile([a, b, a.flip(0)], logit_scale=inverse(t), generator=g),
     "triplet": lambda a, b, y, t, g: o.triplet(a, b, b.flip(0), margin=0.2),
     "triplet_batch_all": lambda a, b, y, t, g: o.triplet_batch_all(a, y, margin=0.2),
     "triplet_batch_hard": lambda a, b, y, t, g: o.triplet_batch_hard(a, y, margin=0.2),

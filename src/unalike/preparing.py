@@ -9,10 +9,10 @@ from typing import Any, get_args
 import numpy as np
 
 from unalike import systems
-from unalike.data import Collection, Column, leave_one_out, make_splits
+from unalike.data import Collection, Column, leave_one_out, make_splits, separated
 from unalike.encoders import default_encoder
 from unalike.errors import DataError, SettingsError
-from unalike.settings import read_dataclass
+from unalike.settings import read_dataclass, wrong_types
 from unalike.spec import Source, Spec, Views
 from unalike.training.settings import Training
 
@@ -59,6 +59,8 @@ def plan(
         DataError: the data do not have what the system learns from.
         SettingsError: all unknown or impossible settings at once.
     """
+    if problems := wrong_types(training):
+        raise SettingsError("these training settings cannot be used:\n" + "\n".join(f"  - {each}" for each in problems))
     for role in unseen:
         collection[role]
     found = systems.find(system or default_system(collection, unseen), kind="learner")
@@ -78,7 +80,7 @@ def plan(
         raise DataError(
             f"{found.slug} learns from the roles {', '.join(found.paper.roles)}; {collection.name} has "
             f"{', '.join(collection.columns)}. Missing: {', '.join(missing)}. Name the columns "
-            f"({' '.join(f'--{role} COLUMN' for role in missing)}) or choose another system (unalike systems)."
+            f"({' '.join(flags_of(role) for role in missing)}) or choose another system (unalike systems)."
         )
     if found.paper.labels and collection.label is None:
         raise DataError(
@@ -103,7 +105,7 @@ def plan(
         problems.append(f"encoder for {', '.join(unknown)}: {found.slug} reads {', '.join(kinds)} only")
     if problems:
         raise SettingsError("these settings cannot be used:\n" + "\n".join(f"  - {problem}" for problem in problems))
-    usable = with_splits(usable, holdout, training.seed)
+    usable = separated(with_splits(usable, holdout, training.seed))
     side = size or suggested_size(usable, roles.get("image", ()))
     resolved = read_dataclass(found.settings, settings or {}, f"settings of {found.slug}")
     return usable, Spec(
@@ -148,6 +150,11 @@ def chosen_encoder(collection: Collection, roles: Sequence[str], size: int) -> s
     if columns[0].kind == "image":
         return "drawing" if size <= 32 else "conv"
     return default_encoder(columns)
+
+
+def flags_of(role: str) -> str:
+    """The flags that name the column or columns of a role."""
+    return "--user COLUMN --item COLUMN --time COLUMN" if role == "clicks" else f"--{role} COLUMN"
 
 
 def usable_rows(

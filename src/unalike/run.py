@@ -23,6 +23,7 @@ from unalike.spec import Spec
 
 if TYPE_CHECKING:
     from unalike.adaptation import Adapted
+    from unalike.auditing import Audited
     from unalike.evaluation import Score
 
 FORMAT = 1
@@ -222,24 +223,31 @@ class Run:
                 raise RunError(f"{path / name} was changed after it was written (its checksum differs)")
         return cls(path, record, device=device)
 
+    def untrained(self) -> training.Learner:
+        """The system as it was built, with weights of its own drawing."""
+        found = systems.find(self.spec.system)
+        towers = {}
+        with damaged(self.folder / "run.json"):
+            for kind, config in self.record["encoders"].items():
+                assets = {name: self.asset(f"{kind}.{name}") for name in self.record["assets"].get(kind, ())}
+                towers[kind] = encoders.restore_encoder(config, assets)
+            task = training.Task(encoders=towers, roles=self.spec.roles, **self.record["task"])
+            with torch.random.fork_rng(devices=[]):
+                learner: training.Learner = found.build(found.settings(**self.spec.settings), task)
+        return learner
+
+    def asset(self, name: str) -> bytes:
+        """A file that an encoder needs beside its weights; only those that the run wrote are read."""
+        if f"assets/{name}" not in self.record["checksums"]:
+            raise RunError(
+                f"{self.folder / 'run.json'} is damaged: it names assets/{name}, which the run did not write"
+            )
+        return (self.folder / "assets" / name).read_bytes()
+
     @cached_property
     def learner(self) -> training.Learner:
         """The trained system."""
-        with damaged(self.folder / "run.json"):
-            return self._restored()
-
-    def _restored(self) -> training.Learner:
-        found = systems.find(self.spec.system)
-        towers = {}
-        for kind, config in self.record["encoders"].items():
-            assets = {
-                name: (self.folder / "assets" / f"{kind}.{name}").read_bytes()
-                for name in self.record["assets"].get(kind, ())
-            }
-            towers[kind] = encoders.restore_encoder(config, assets)
-        task = training.Task(encoders=towers, roles=self.spec.roles, **self.record["task"])
-        with torch.random.fork_rng(devices=[]):
-            learner = found.build(found.settings(**self.spec.settings), task)
+        learner = self.untrained()
         path = self.folder / "weights.safetensors"
         training.load_module(learner.module, training.load_tensors(path), path)
         learner.module.to(self.device).eval()
@@ -479,6 +487,30 @@ class Run:
         from unalike.adaptation import load
 
         return load(self, folder)
+
+    def audit(self, data: Any = None, **options: Any) -> Audited:
+        """Whether triggers change this run's answers, and which rows stand out; writes ``audit.json``.
+
+        Args:
+            data: pictures to try triggers on; pictures that the run remembers unless given.
+            **options: see `unalike.auditing.audit_run`.
+        """
+        from unalike.auditing import audit_run
+
+        return audit_run(self, data, **options)
+
+    def repair(self, clean: Any, *, system: str = "cleanclip", out: str | Path | None = None, **options: Any) -> Run:
+        """Drive triggers out by fine-tuning on clean rows; the result is a new run over these rows.
+
+        Args:
+            clean: pictures with captions that are known to be free of poison.
+            system: slug of the audit's system.
+            out: the new run directory; RUN-repaired unless given.
+            **options: see `unalike.auditing.repair_run`.
+        """
+        from unalike.auditing import repair_run
+
+        return repair_run(self, clean, system=system, out=out, **options)
 
     def report(self) -> Path:
         """Write ``report.html``, one page that opens offline, and return its path."""

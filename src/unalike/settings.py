@@ -33,6 +33,17 @@ def fits(value: Any, hint: Any) -> bool:
     return isinstance(value, hint)
 
 
+def wrong_types(settings: Any) -> list[str]:
+    """The entries of a dataclass that are not of the type that it states, in words."""
+    hints = typing.get_type_hints(type(settings))
+    given = {name: getattr(settings, name) for name in hints}
+    return [
+        f"{name}={value!r} is not of the type {getattr(hints[name], '__name__', hints[name])}"
+        for name, value in given.items()
+        if not fits(value, hints[name])
+    ]
+
+
 def read_dataclass(kind: type, content: Mapping[str, Any], what: str) -> Any:
     """A frozen dataclass from JSON values; unknown keys are fatal and all problems come at once.
 

@@ -167,6 +167,7 @@ def proto_nce(
     terms = []
     for centres, clusters, temperature in zip(prototypes, assignments, temperatures, strict=True):
         same_length(embeddings=embeddings, assignments=clusters)
+        positive(temperature=temperature)
         terms.append(cross_entropy(embeddings @ centres.detach().T / temperature, clusters))
     return torch.stack(terms).mean()
 
