@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from unalike.data import ArrayColumn, Collection
 from unalike.encoders import Tokens
-from unalike.training import Inputs, ShuffledOrder, inputs_of, step_generator, stream_seed
+from unalike.training import Inputs, ShuffledOrder, every_entry, inputs_of, step_generator, stream_seed
 
 
 class Table:
@@ -90,6 +90,33 @@ def test_tokens_of_several_lengths_are_padded() -> None:
 def test_row_without_any_role_is_an_error() -> None:
     with pytest.raises(KeyError, match="row 0 has none of the roles c, b"):
         inputs().batch(np.arange(2)).choose(["c", "b"], torch.Generator())
+
+
+def test_every_entry_that_a_row_has_comes_once() -> None:
+    codes = {"a": np.arange(6) // 2, "b": np.arange(6) + 10}
+    whole = Inputs(inputs().prepared, present=inputs().present, codes=codes)
+    entries, owners, equal = every_entry(whole.batch(np.array([1, 0, 3])), ["a", "b", "c"], torch.Generator())
+    assert entries[:, 0].tolist() == pytest.approx([1.01, 1.0, 1.03, 2.01, 2.03])
+    assert owners.tolist() == [0, 1, 2, 0, 2]
+    assert equal.tolist() == [0, 0, 1, 11, 13]
+    tokens, owners, _ = every_entry(
+        Inputs({"x": Words(2, 4), "y": Words(5, 4)}).batch(np.arange(4)), ["x", "y"], torch.Generator()
+    )
+    assert tokens.mask.sum(1).tolist() == [2] * 4 + [5] * 4
+    with pytest.raises(KeyError, match="row 0 has none of the roles c, b"):
+        every_entry(inputs().batch(np.arange(2)), ["c", "b"], torch.Generator())
+
+
+def test_at_most_some_of_many_entries_are_drawn_evenly() -> None:
+    has = np.ones(3000, bool)
+    has[:1000] = False
+    batch = Inputs({name: Table(n, 3000) for n, name in enumerate("abc")}, present={"a": has}).batch(np.arange(3000))
+    entries, owners, _ = every_entry(batch, ["a", "b", "c"], torch.Generator().manual_seed(0), most=2)
+    assert owners.bincount().tolist() == [2] * 3000
+    which = (entries[:, 0] - owners / 100).round().long()
+    shares = which[owners >= 1000].bincount() / 2000
+    assert shares.tolist() == pytest.approx([2 / 3] * 3, abs=0.04)
+    assert which[owners < 1000].bincount(minlength=3).tolist() == [0, 1000, 1000]
 
 
 def test_labels_and_codes_follow_the_rows() -> None:

@@ -19,7 +19,6 @@ from .sparse import PairsOnly as PairsOnly
 from .sparse import SameIndex as SameIndex
 from .sparse import SameLabel as SameLabel
 from .sparse import SeveralTexts as SeveralTexts
-from .sparse import SeveralTexts as SeveralTexts
 from .sparse import SharedText as SharedText
 from .sparse import Without as Without
 from .state import Clusters as Clusters

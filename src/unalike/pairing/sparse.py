@@ -166,6 +166,60 @@ class SharedText(Pairing):
 
 
 @dataclass(frozen=True, eq=False)
+class SeveralTexts(Pairing):
+    """Each text belongs to one picture, a picture to any number of texts, say one in each language it has.
+
+    A text whose wording is that of one of a picture's own is ignored there: it is no negative, whoever owns it.
+
+    Args:
+        owners: int64 ``(M,)``, the row of the picture to which each text belongs; -1 for a text of none.
+        codes: int64 ``(M,)``, equal where the texts are equal, -1 where unknown; none are unless given.
+
+    Example:
+        >>> import torch
+        >>> from unalike.pairing import SeveralTexts
+        >>> pairing = SeveralTexts(torch.tensor([0, 0, 1]), codes=torch.tensor([4, 5, 5]))
+        >>> pairing.plan(torch.eye(2, 3), torch.eye(3)).whole()
+        Tile(positive=tensor([[1., 1., 0.],
+                [0., 0., 1.]]), negative=tensor([[0., 0., 0.],
+                [1., 0., 0.]]))
+    """
+
+    owners: Tensor
+    codes: Tensor | None = None
+
+    def plan(self, queries: Tensor, keys: Tensor) -> Plan:
+        n, m = queries.shape[0], keys.shape[0]
+        check_length("owners", self.owners.shape[0], m, "keys")
+        owners = self.owners.to(queries.device, torch.int64)
+        if m and not (int(owners.min()) >= -1 and int(owners.max()) < n):
+            raise DataError(f"owners reach from {owners.min()} to {owners.max()}; expected -1 to {n - 1}")
+        plan = Plan((n, m), queries.device, labels=(torch.arange(n, device=queries.device), owners))
+        if self.codes is None:
+            return plan
+        check_length("codes", self.codes.shape[0], m, "keys")
+        rows, columns = self._worded_alike(owners, self.codes.to(queries.device, torch.int64))
+        if not len(rows):
+            return plan
+        return plan.with_apart(Edges.from_pairs(rows, columns, rows.new_zeros(len(rows)).float(), plan.shape))
+
+    @staticmethod
+    def _worded_alike(owners: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures, and texts of others that are worded as one of their own: a join on the codes."""
+        known = ((owners >= 0) & (codes >= 0)).nonzero()[:, 0]
+        worded = torch.stack([codes[known], owners[known]], 1).unique(dim=0)
+        held, counts = worded[:, 0].unique_consecutive(return_counts=True)
+        texts = torch.isin(codes, held[counts > 1]).nonzero()[:, 0]
+        place = torch.searchsorted(held, codes[texts])
+        each = counts[place]
+        columns = texts.repeat_interleave(each)
+        within = torch.arange(len(columns), device=codes.device) - (each.cumsum(0) - each).repeat_interleave(each)
+        rows = worded[(counts.cumsum(0) - counts)[place].repeat_interleave(each) + within, 1]
+        other = rows != owners[columns]
+        return rows[other], columns[other]
+
+
+@dataclass(frozen=True, eq=False)
 class Graph(Pairing):
     """The edges of a graph are the positives, weighted by the edges' weights; all other pairs are negatives.
 

@@ -11,6 +11,10 @@ from .distributed import joined as joined
 from .distributed import sharing as sharing
 from .embed import embed_inputs as embed_inputs
 from .embed import evaluating as evaluating
+from .graphs import Influence as Influence
+from .graphs import autoencoding as autoencoding
+from .graphs import disturbed as disturbed
+from .graphs import graph_order as graph_order
 from .group import Group as Group
 from .inputs import Rows as Rows
 from .inputs import inputs_of as inputs_of
@@ -35,6 +39,7 @@ from .samplers import ClassBalanced as ClassBalanced
 from .samplers import DistinctClusters as DistinctClusters
 from .samplers import SameCluster as SameCluster
 from .settings import Training as Training
+from .several import every_entry as every_entry
 from .stages import MakeOrder as MakeOrder
 from .stages import Stage as Stage
 from .watch import CollapseWatch as CollapseWatch
