@@ -35,7 +35,9 @@ out, err = Console(highlight=False), Console(stderr=True, highlight=False)
 @dataclass(frozen=True)
 class Columns:
     """Which columns of a table play which role; --image COLUMN, --text COLUMN, --text:de COLUMN, and
-    --target COLUMN for a number to predict."""
+    --target COLUMN for a number to predict; of a table with one event a row --user COLUMN --item COLUMN --time COLUMN,
+    and --items FILE for the names of the items; of a graph --nodes FILE beside a table of edges, or --edges FILE (or
+    --edges knn:3) beside a table of nodes."""
 
     label: Annotated[str | None, arg(metavar="COLUMN")] = None
     """Column with the class of each row."""
@@ -179,6 +181,32 @@ class Adapt:
 
 
 @dataclass(frozen=True)
+class Audit:
+    """Say whether triggers change a run's answers and which rows stand out; repair the run on clean pairs."""
+
+    run: Positional[Annotated[Path, arg(metavar="RUN")]]
+    """A run directory that reads pictures, with texts or labels."""
+    data: Annotated[str | None, arg(metavar="DATA")] = None
+    """Pictures to try triggers on; held-out ones that the run remembers if it is left out."""
+    triggers: Annotated[tuple[str, ...] | None, arg(metavar="NAME [NAME ...]")] = None
+    """patch, blended, warped, sine; all if it is left out."""
+    suspect: Annotated[str | None, arg(metavar="TEXT")] = None
+    """A text to add to the answers, to test a suspicion."""
+    repair: Annotated[str | None, arg(metavar="CLEAN")] = None
+    """Pairs that are known to be clean: fine-tune on them and write a new run, which is audited too."""
+    system: Annotated[str | None, arg(metavar="SLUG")] = None
+    """Which audit detects and repairs; cleanclip if it is left out."""
+    out: Annotated[Path | None, arg(metavar="DIR")] = None
+    """The repaired run; RUN-repaired if it is left out."""
+    epochs: Annotated[int | None, arg(metavar="N")] = None
+    """Passes of the repair over the clean pairs; as the system's recipe says if it is left out."""
+    seed: int = 0
+    """Of what triggers draw, and of the repair."""
+    device: str = "cpu"
+    """Where vectors are computed."""
+
+
+@dataclass(frozen=True)
 class Generate:
     """Go on with a text by a language model on this machine, choosing its tokens by contrast."""
 
@@ -278,6 +306,7 @@ COMMANDS: dict[str, type] = {
     "score": Score,
     "report": Report,
     "adapt": Adapt,
+    "audit": Audit,
     "generate": Generate,
     "check": Check,
     "compare": Compare,
@@ -289,9 +318,17 @@ COMMANDS: dict[str, type] = {
 NAMES_SYSTEM: dict[type, tuple[str, Kind]] = {
     Fit: ("--system", "learner"),
     Adapt: ("--system", "adapter"),
+    Audit: ("--system", "audit"),
     Generate: ("--decoder", "decoder"),
 }
 """The commands that take a system's settings: the flag that names it, and its kind."""
+
+
+GRAPHS = ("nodes", "edges", "features")
+"""What tells a graph: the file of its nodes or of its edges, and the roles that describe a node."""
+
+EVENTS = ("user", "item", "time", "items")
+"""What tells a table of events: its columns of users, items and times, and a file with the names of the items."""
 
 
 def take_roles(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
@@ -300,10 +337,12 @@ def take_roles(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     words = iter(arguments)
     for word in words:
         name, _, value = word.removeprefix("--").partition("=")
-        if word.startswith("--") and (name == "target" or name.split(":")[0] in KINDS):
+        given = name == "target" or name in (*EVENTS, *GRAPHS) or name.split(":")[0] in KINDS
+        if word.startswith("--") and given:
             column = value or next(words, "")
             if not column or column.startswith("--"):
-                raise SettingsError(f"--{name} needs the name of a column")
+                files = ("items", "nodes", "edges")
+                raise SettingsError(f"--{name} needs the name of a {'file' if name in files else 'column'}")
             roles["array:target" if name == "target" else name] = column
         else:
             rest.append(word)
@@ -332,7 +371,7 @@ def with_settings(command: type, arguments: Sequence[str]) -> type:
     return named
 
 
-def own_settings(arguments: Fit | Adapt) -> dict[str, Any] | None:
+def own_settings(arguments: Fit | Adapt | Audit) -> dict[str, Any] | None:
     """The system's own settings, where a system was named."""
     given: Any = vars(arguments).get("settings")
     return None if given is None else dataclasses.asdict(given)
@@ -488,6 +527,8 @@ def search(arguments: Search, roles: Mapping[str, str]) -> None:
     import unalike
 
     run = unalike.load(arguments.run, device=arguments.device)
+    if arguments.html is not None and "clicks" in run.kinds:
+        raise SettingsError("--html writes a page of what looks alike; what comes next is a list: leave --html out")
     hits = run.search(arguments.query, arguments.k, by=arguments.by)
     table = Table(box=None, pad_edge=False)
     for name in ("rank", "score", "id", "text", "label"):
@@ -576,6 +617,64 @@ def adapt(arguments: Adapt, roles: Mapping[str, str]) -> None:
         given = None if arguments.shots is not None else roles or None
         found = adapted.predict(arguments.predict, roles=given)
         out.print(f"{len(found.ids)} labels, written to {found.save(arguments.to)}", markup=False)
+
+
+def audit(arguments: Audit, roles: Mapping[str, str]) -> None:
+    import unalike
+    from unalike.auditing import MOST_ROWS_SHOWN, Audited
+    from unalike.progress import Progress
+
+    system = arguments.system or "cleanclip"
+    names = {} if arguments.triggers is None else {"triggers": arguments.triggers}
+
+    def show(folder: Path, found: Audited) -> None:
+        table = Table(box=None, pad_edge=False)
+        for name in ("trigger", "changes", "noise alike", "drawn to one answer", "noise alike", "the answer", ""):
+            table.add_column(name, justify="left" if name in ("trigger", "the answer", "") else "right")
+        for each in found.tried:
+            shares = (each.changed, each.by_noise, each.success, each.by_noise_success)
+            cells = (f"{100 * share:.0f}%" for share in shares)
+            table.add_row(each.trigger, *cells, each.answer or "-", "LEARNED" if each.alarm else "", end_section=True)
+        out.print(table)
+        if found.strangest:
+            shown = ", ".join(f"{row} {far:.2f}" for row, far in found.strangest[:MOST_ROWS_SHOWN])
+            out.print(f"Training rows that stand out most (none needs to be poisoned): {shown}", markup=False)
+        out.print(f"{found.pictures} pictures, answers by {found.answers}; kept in {folder}/audit.json", markup=False)
+
+    run = unalike.load(arguments.run, device=arguments.device)
+    # With a repair, roles name columns of the clean pairs.
+    given = None if arguments.repair is not None else roles or None
+    show(
+        run.folder,
+        run.audit(
+            arguments.data, system=system, target=arguments.suspect, seed=arguments.seed, roles=given, **names
+        ),
+    )
+    if arguments.repair is None:
+        return
+    options: dict[str, Any] = {} if arguments.epochs is None else {"epochs": arguments.epochs}
+    with Progress(out) as progress:
+        repaired = run.repair(
+            arguments.repair,
+            system=system,
+            settings=own_settings(arguments),
+            roles=roles or None,
+            out=arguments.out,
+            listener=progress.listener(),
+            seed=arguments.seed,
+            **options,
+        )
+    out.print(f"repaired by {system}: {repaired.folder}", markup=False)
+    data = arguments.data
+    if data is None:
+        # The same pictures as before, which the clean pairs need not have.
+        from unalike.auditing import remembered
+
+        found = repaired.audit(remembered(run), system=system, target=arguments.suspect, seed=arguments.seed, **names)
+    else:
+        found = repaired.audit(data, system=system, target=arguments.suspect, seed=arguments.seed, **names)
+    show(repaired.folder, found)
+    show_scores(headline(repaired.scores))
 
 
 def show_few_shots(table: Mapping[str, Mapping[int, tuple[float, float]]], classes: int) -> None:
@@ -828,6 +927,7 @@ ACTIONS: dict[type, Any] = {
     Score: score,
     Report: report,
     Adapt: adapt,
+    Audit: audit,
     Generate: generate,
     Check: check,
     Compare: compare,

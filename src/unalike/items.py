@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from unalike import encoders
-from unalike.data import Collection, LabelColumn
+from unalike.data import ClicksColumn, Collection, LabelColumn
 from unalike.errors import RunError
 from unalike.files import write_atomically
 
@@ -54,6 +54,13 @@ class Items:
     @property
     def texts(self) -> list[str | None]:
         return self.columns.get("text", [None] * len(self))
+
+    @cached_property
+    def histories(self) -> list[list[int] | None]:
+        """For a run that learned from clicks the items of each user by number; None where a row is only a part."""
+        if "history" not in self.table.column_names:
+            return [None] * len(self)
+        return self.table["history"].to_pylist()
 
     @cached_property
     def splits(self) -> np.ndarray:
@@ -98,10 +105,19 @@ class Items:
         if text_role is not None:
             texts = collection[text_role]
             columns["text"] = pa.array([texts[row] for row in range(len(texts))], pa.string())
+        clicks = collection.columns.get("clicks")
+        if isinstance(clicks, ClicksColumn):
+            columns["history"] = pa.array(clicks.complete(), pa.list_(pa.int64()))
+            columns["text"] = pa.array([last_items(clicks, row) for row in range(len(clicks))], pa.string())
         if len(collection) * len(pictures) <= MOST_THUMBNAILS:
             for role, prepared in pictures.items():
                 columns[f"picture {role}"] = pa.array(thumbnails(prepared, collection[role].present), pa.binary())
         return cls(pa.table(columns))
+
+
+def last_items(clicks: ClicksColumn, row: int, count: int = 3) -> str:
+    """The last items that a row knows, in words."""
+    return ", ".join(clicks.title(int(item)) for item in clicks.history(row)[-count:])
 
 
 def thumbnails(prepared: encoders.Prepared, present: np.ndarray) -> list[bytes | None]:

@@ -85,16 +85,16 @@ def test_events_with_gaps_are_left_out_and_counted() -> None:
     opened = shop(table)
     assert opened["clicks"][0] == ["x", "y"]
     assert [note for note in opened.notes if "left out" in note] == [
-        "1 of 5 events have no user (u) and are left out",
-        "1 of 5 events have no item (i) and are left out",
-        "1 of 5 events have no time (t) and are left out",
+        "left out without user (u): 1 event of 5",
+        "left out without item (i): 1 event of 5",
+        "left out without time (t): 1 event of 5",
     ]
 
 
 def test_duplicate_events_are_counted_and_kept_once() -> None:
     opened = shop(events(u=["a"] * 4, i=["x", "x", "y", "x"], t=[1, 1, 2, 3]))
     assert opened["clicks"][0] == ["x", "y", "x"]
-    assert opened.notes == ("1 events repeat the user, item and time of another; one is kept",)
+    assert opened.notes == ("left out as repeats of the same user, item and time: 1 event",)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_items_have_names(tmp_path: Path) -> None:
     column = opened["clicks"]
     assert isinstance(column, ClicksColumn)
     assert [column.title(item) for item in range(3)] == ["Xylophone", "Yak", "z"]
-    assert any("1 of 3 items have no name" in note for note in opened.notes)
+    assert any(": 1 item of 3" in note for note in opened.notes)
     (tmp_path / "others.csv").write_text("id,name\n1,one\n")
     with pytest.raises(DataError, match="names none of the items"):
         shop(events(u=["a"], i=["x"], t=[1]), items=tmp_path / "others.csv")
@@ -154,8 +154,8 @@ def test_leave_one_out_against_a_plain_reading() -> None:
         assert names[column.next_items[held]] == events_of[-2]
     assert [column[row] for row in train] == [whole[f"u{n}"][:-2] for n in (2, 3, 4, 5)] + [whole["u1"]]
     assert [note.partition(":")[0] for note in cut.notes][:2] == [
-        "1 of 6 users have one event and are left out",
-        "1 of 6 users have two events",
+        "left out with a single event, which has no order",
+        "trained on with nothing held out, for two events",
     ]
 
 
@@ -175,7 +175,7 @@ def test_no_later_event_is_seen_in_training() -> None:
 def test_items_that_are_only_held_out_are_counted_and_short_users_are_an_error() -> None:
     column = ClicksColumn.of_sequences([["a", "b", "a", "new"], ["b", "a", "b", "a"]])
     cut = leave_one_out(Collection({"clicks": column}, name="shop"))
-    assert cut.notes == ("1 items are chosen in held-out events alone: never trained on, they count as misses",)
+    assert cut.notes == ("in held-out events alone, and so never trained on: 1 item, counted as misses",)
     with pytest.raises(DataError, match="none with three events"):
         leave_one_out(Collection({"clicks": ClicksColumn.of_sequences([["a"], ["a", "b"]])}, name="shop"))
 

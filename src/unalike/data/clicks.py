@@ -123,6 +123,17 @@ class ClicksColumn(Column):
         """What people call an item: its title, or else its id."""
         return (None if self.titles is None else self.titles[item]) or self.vocabulary[item]
 
+    def complete(self) -> list[np.ndarray | None]:
+        """For the row of each user that knows most all that is known of the user, the next item included; else None."""
+        order = np.lexsort((-self.stops, self.starts))
+        first = np.append(True, np.diff(self.starts[order]) > 0)
+        longest = np.zeros(len(self), bool)
+        longest[order[first[: len(order)]]] = True
+        return [
+            self.events[self.starts[row] : self.ends[row]] if known and self.stops[row] > self.starts[row] else None
+            for row, known in enumerate(longest)
+        ]
+
     def before_last(self, count: int) -> ClicksColumn:
         """The same rows without their last events; the next item is then the first that was taken away."""
         stops = np.maximum(self.stops - count, self.starts)
@@ -193,7 +204,7 @@ def open_clicks(
         there = np.asarray(pc.is_valid(table[column]), bool)
         if not there[whole].all():
             lost = int((whole & ~there).sum())
-            notes.append(f"{lost:,} of {len(table):,} events have no {role} ({column}) and are left out")
+            notes.append(f"left out without {role} ({column}): {counted(lost, 'event')} of {len(table):,}")
         whole &= there
     if not whole.any():
         raise DataError(f"{name} has {len(table)} events and none with {' and '.join(columns.values())} filled in")
@@ -206,7 +217,7 @@ def open_clicks(
             notes.append(f"the events are not in the order of {time}; they were sorted, of equal times as they stood")
         kept = first_of_equal(users, what, times)
         if not kept.all():
-            notes.append(f"{int((~kept).sum()):,} events repeat the user, item and time of another; one is kept")
+            notes.append(f"left out as repeats of the same user, item and time: {counted(int((~kept).sum()), 'event')}")
         users, what, times = users[kept], what[kept], times[kept]
     order = np.lexsort((np.arange(len(users)), times, users))
     bounds = np.searchsorted(users[order], np.arange(len(who) + 1))
@@ -275,6 +286,11 @@ def as_times(values: pa.ChunkedArray, column: str) -> np.ndarray:
     )
 
 
+def counted(number: int, what: str) -> str:
+    """``1 event``, ``2 events``."""
+    return f"{number:,} {what}" + "s" * (number != 1)
+
+
 def any_backwards(users: np.ndarray, times: np.ndarray) -> bool:
     """Whether a user's events are anywhere out of the order of time."""
     order = np.argsort(users, kind="stable")
@@ -322,7 +338,7 @@ def item_titles(source: Any, item: str, vocabulary: Sequence[str]) -> tuple[list
             f"{source} names none of the items: its ids ({id_column}) look like {next(iter(known), None)!r}, "
             f"those of the events like {vocabulary[0]!r}"
         )
-    return titles, f"{lost:,} of {len(titles):,} items have no name in {source}" if lost else None
+    return titles, f"without a name in {source}: {counted(lost, 'item')} of {len(titles):,}" if lost else None
 
 
 def leave_one_out(collection: Collection) -> Collection:
@@ -355,9 +371,11 @@ def leave_one_out(collection: Collection) -> Collection:
         )
     notes = list(collection.notes)
     if single:
-        notes.append(f"{single:,} of {len(lengths):,} users have one event and are left out: there is no order in it")
+        notes.append(f"left out with a single event, which has no order: {counted(single, 'user')} of {len(lengths):,}")
     if len(short):
-        notes.append(f"{len(short):,} of {len(lengths):,} users have two events: trained on, and none is held out")
+        notes.append(
+            f"trained on with nothing held out, for two events: {counted(len(short), 'user')} of {len(lengths):,}"
+        )
     tested, trained = clicks.select(full), clicks.select(np.concatenate([full, short]))
     # A training row ends where it stops: what came next is not there to be predicted.
     stops = trained.stops - 2 * (np.arange(len(trained)) < len(full))
@@ -365,7 +383,9 @@ def leave_one_out(collection: Collection) -> Collection:
     column = tested.before_last(1).followed_by(tested.before_last(2)).followed_by(kept)
     unknown = len(np.setdiff1d(column.next_items[: 2 * len(full)], np.unique(kept.flat[1])))
     if unknown:
-        notes.append(f"{unknown:,} items are chosen in held-out events alone: never trained on, they count as misses")
+        notes.append(
+            f"in held-out events alone, and so never trained on: {counted(unknown, 'item')}, counted as misses"
+        )
     ids = [collection.ids[row] for row in full]
     count = np.arange(len(full))
     return Collection(

@@ -176,6 +176,15 @@ class SASRec(Encoder):
         """How likely each item is to come next, ``(B, I)`` without a unit, of vectors ``(B, width)``."""
         return vectors @ self.items.T
 
+    def lessons(self, clicks: Tokens) -> tuple[Tensor, Tensor]:
+        """What each event of some sequences but the first teaches: the state before it, and which item it was.
+
+        Returns:
+            ``(M, width)`` states and int64 ``(M,)`` items, for `unalike.objectives.next_item`.
+        """
+        follows = clicks.mask[:, 1:]
+        return self(clicks).tokens[:, :-1][follows], clicks.ids[:, 1:][follows] - 1
+
     def prepare(self, column: Column, *, cache: Path | None = None) -> PackedClicks:
         """The items by number; those that the encoder was not made for are left out, and a warning counts them."""
         clicks = _clicks(column)

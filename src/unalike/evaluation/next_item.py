@@ -10,7 +10,10 @@ import numpy as np
 import torch
 
 from unalike.errors import DataError
+from unalike.evaluation.bootstrap import bootstrap_interval
+from unalike.evaluation.measures import ndcg, recall_at_k
 from unalike.evaluation.ranking import Ranks
+from unalike.evaluation.score import Score
 
 Histories: TypeAlias = tuple[np.ndarray, np.ndarray]
 """Events of some rows, one after the other: row numbers, and items."""
@@ -148,3 +151,56 @@ def item_knn(
         near[item, which[best]] = values[best]
     neighbours = near.tocsr()
     return lambda rows: (held(history(rows), len(rows)) @ neighbours).toarray()
+
+
+def next_item_scores(
+    asked: NextItems, scores: Callable[[np.ndarray], np.ndarray], learnt: Histories, *, k: int = 10
+) -> list[Score]:
+    """HR and NDCG over the whole catalogue, beside chance, the most popular items, and item-based neighbours.
+
+    Args:
+        asked: rows and their next items.
+        scores: those of a model, ``(B, items)`` for some rows.
+        learnt: the events that the two rules learn from.
+        k: how far down the ranking counts; HR also for half and for twice as many.
+
+    Example:
+        >>> import numpy as np
+        >>> from unalike.evaluation import NextItems, next_item_scores
+        >>> asked = NextItems(np.array([2]), 40, lambda rows: (np.array([0]), np.array([3])))
+        >>> learnt = np.array([0, 0]), np.array([3, 2])
+        >>> [str(each) for each in next_item_scores(asked, lambda rows: np.eye(40)[[2]], learnt)][1]
+        'next item, HR@10 1.000 [1.000, 1.000] (n=1, chance 0.256, most popular 1.000, item neighbours 1.000)'
+    """
+    count = len(asked.targets)
+    others = {
+        "most popular": asked.ranks(most_popular(learnt, asked.items)),
+        "item neighbours": asked.ranks(item_knn(learnt, asked.items, asked.history)),
+    }
+    ours = asked.ranks(scores)
+    owner, seen = asked.history(np.arange(count))
+    gone = np.unique(np.stack([owner, seen])[:, seen != asked.targets[owner]], axis=1)[0]
+    left = asked.items - (0 if asked.returning else np.bincount(gone.astype(np.int64), minlength=count))
+    candidates = np.broadcast_to(left, count)
+    found = []
+    for name, most in (("HR", max(1, k // 2)), ("HR", k), ("HR", 2 * k), ("NDCG", k)):
+        measure = recall_at_k if name == "HR" else ndcg
+        values = measure(ours, most)
+        hits = np.minimum(most, candidates)
+        gains = np.ones(most) if name == "HR" else 1 / np.log2(np.arange(2, most + 2))
+        chance = float((np.cumsum(gains)[hits - 1] / candidates).mean())
+        value = float(values.mean())
+        found.append(
+            Score(
+                f"next item, {name}@{most}",
+                value,
+                {"chance": chance} | {rule: float(measure(ranks, most).mean()) for rule, ranks in others.items()},
+                n=count,
+                reading=f"{100 * value:.1f}% of the users chose an item that is among the first {most} of "
+                f"{asked.items:,}."
+                if name == "HR"
+                else f"As HR@{most}, where a place further down counts for less.",
+                interval=bootstrap_interval(values),
+            )
+        )
+    return found

@@ -45,9 +45,8 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
 
     def loss(looks):
         clicks, *altered = looks
-        follows = clicks.mask[:, 1:]
-        states = encoder(clicks).tokens[:, :-1][follows]
-        predicted = objectives.next_item(states, encoder.items, clicks.ids[:, 1:][follows] - 1)
+        states, items = encoder.lessons(clicks)
+        predicted = objectives.next_item(states, encoder.items, items)
         first, second = (encoder(each).vector for each in altered)
         return predicted + settings.weight * objectives.nt_xent(first, second, temperature=settings.temperature)
 

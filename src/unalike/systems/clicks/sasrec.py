@@ -39,9 +39,8 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
         return clicks
 
     def loss(clicks):
-        follows = clicks.mask[:, 1:]
-        states = encoder(clicks).tokens[:, :-1][follows]
-        return objectives.next_item(states, encoder.items, clicks.ids[:, 1:][follows] - 1)
+        states, items = encoder.lessons(clicks)
+        return objectives.next_item(states, encoder.items, items)
 
     return training.Learner(modules={"encoder": encoder}, encoders={"clicks": encoder}, views=look, loss=loss)
 
