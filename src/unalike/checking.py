@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +129,8 @@ def compare(
     """Compare two systems on one's own data: same encoder, same budget, paired seeds, intervals.
 
     Where the data have labels, by kNN and a linear probe; and always by how often a changed look finds the row that
-    it was made from. Both choose their learning rate on held-out rows of the training split unless ``tune`` is false.
+    it was made from, or of clicks by how often the next item is found. Both choose their learning rate on held-out rows
+    of the training split unless ``tune`` is false.
 
     Args:
         first, second: slugs; differences are first minus second.
@@ -160,6 +161,7 @@ def compare(
         for kind in kinds
         if collection.roles(kind)
     }
+    clicks = "clicks" in kinds
     classes = [
         Measure(name=name, metric=metric)
         for name, metric in (("kNN accuracy", "knn"), ("linear probe", "linear_probe"))
@@ -173,7 +175,8 @@ def compare(
         tune={"learning_rate": (3e-4, 1e-3, 3e-3)} if tune else {},
         measures=(
             *(classes if collection.label is not None else []),
-            Measure(name="a changed look finds its original, R@1", metric=claims.found_again),
+            *([Measure(name="a changed look finds its original, R@1", metric=claims.found_again)] * (not clicks)),
+            *(Measure(name=name, metric=metric) for name, metric in (claims.NEXT_ITEM if clicks else {}).items()),
         ),
         seeds=seeds,
     )
@@ -226,6 +229,7 @@ PARTS = {
     "learner": ("trial.py", "ground.py"),
     "adapter": ("adaptation.py", "trial.py", "ground.py"),
     "decoder": ("generation.py",),
+    "audit": ("auditing.py", "trial.py", "ground.py"),
 }
 """By kind of system, what of this room a result depends on."""
 
@@ -430,7 +434,80 @@ def frozen_vectors(claim: Claim, seed: int) -> dict[str, torch.Tensor]:
     return training.load_tensors(path)
 
 
-WORK: Mapping[str, type] = {"adapter": AdapterWork, "decoder": DecoderWork}
+@dataclass(frozen=True)
+class AuditWork:
+    """Carries the jobs of an audit's claim out: one poisoned model a seed, which every arm repairs or leaves.
+
+    Args:
+        slug: the system whose claim it is; its record is read again in the worker.
+        claim: in place of the system's own.
+    """
+
+    slug: str
+    claim: Claim | None = None
+
+    def __call__(self, job: Job) -> Outcome:
+        began = time.monotonic()
+        own = systems.find(self.slug, kind="audit")
+        claim = own.claim if self.claim is None else self.claim
+        start = claim.start
+        if claim.bed is None or claim.bed.prompts is None or start is None:
+            raise SettingsError(f"the claim of {self.slug} must name a bed with prompts, and a start")
+        ground = ground_of(claim.bed, claim)
+        # One attack for all arms: that of the claim's own system.
+        scene = claims.poisoned_ground(ground, own.build(own.settings()), job.seed)
+        poisoned = partial(
+            claims.run_audit,
+            scene,
+            systems.find(start.system),
+            start_settings=start.settings,
+            start_options=start.training,
+            seed=job.seed,
+            look=claim.views,
+        )
+        path = start_file(claim, job.seed, "auditing.py", "trial.py", "ground.py")
+        path = path.with_name(f"{path.stem}-{code_hash([Path(own.module.__file__ or '')])}.safetensors")
+        if not path.exists():
+            untouched = replace(own.build(own.settings()), repair=None, recipe=None, detect=None)
+            found = poisoned(untouched, weights=None, options={}, test=None)
+            training.save_tensors(path, found.learner.module.state_dict())
+        if job.stage == "start":
+            return Outcome(seconds=time.monotonic() - began, memory=peak_memory())
+        arm = claim.all_arms[job.arm]
+        found_system = own if arm.system is None or arm.build is not None else systems.find(arm.system, kind="audit")
+        chosen, options = split(found_system, claim, arm, job.chosen)
+        settings = read_dataclass(found_system.settings, chosen, f"settings of {found_system.slug}")
+        auditor = found_system.build(settings) if arm.build is None else arm.build(settings, None)
+        sealed = Sealed(ground.test)
+        trial = poisoned(
+            auditor,
+            weights=training.load_tensors(path),
+            arm=job.arm,
+            options=options,
+            test=sealed if job.stage == "score" else None,
+            settings=settings,
+        )
+        if job.stage == "tune":
+            assert callable(claim.choose)
+            choice = float(claim.choose(trial))
+            return Outcome(choice=choice, reads=sealed.reads, seconds=time.monotonic() - began, memory=peak_memory())
+        values = {}
+        for number in job.metrics:
+            metric = claim.measures[number].metric
+            if isinstance(metric, str):
+                raise SettingsError(f"there is no metric {metric!r} of audits; give a function of an Audited")
+            values[str(number)] = float(metric(trial))
+        return Outcome(
+            values=values,
+            reads=sealed.reads,
+            settings=resolved(found_system, arm, settings, options | {"start": start.system}),
+            data=f"{claim.bed.set}:{ground.collection.fingerprint()}",
+            seconds=time.monotonic() - began,
+            memory=peak_memory(),
+        )
+
+
+WORK: Mapping[str, type] = {"adapter": AdapterWork, "audit": AuditWork, "decoder": DecoderWork}
 """What carries out the claims of systems that are no learners."""
 
 

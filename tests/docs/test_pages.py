@@ -28,6 +28,32 @@ def blocks(page: Path, language: str) -> list[str]:
     return [code for name, code in BLOCK.findall(page.read_text(encoding="utf-8")) if name == language]
 
 
+def lay_series(folder: Path) -> None:
+    """series/, long.csv and wide.csv: waves of two paces."""
+    generator = np.random.default_rng(0)
+    long, wide = ["machine,time,heat,load,state"], [",".join(f"t{t}" for t in range(8)) + ",state"]
+    for kind, pace in (("walk", 9), ("run", 4)):
+        for number in range(10):
+            wave = np.sin((np.arange(18 + number) + number) * 6.28 / pace) + 0.1 * generator.normal(size=18 + number)
+            path = folder / "series" / kind / f"{number}.csv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("\n".join(["time,heat", *(f"{t},{value:.4f}" for t, value in enumerate(wave))]))
+            long += [f"{kind}{number},{t},{value:.4f},{1 - value:.4f},{kind}" for t, value in enumerate(wave)]
+            wide.append(",".join(f"{value:.4f}" for value in wave[:8]) + f",{kind}")
+    for name, lines in (("long", long), ("wide", wide)):
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+
+
+def lay_clicks(folder: Path) -> None:
+    """clicks.csv and products.csv: customers go through a shelf in its order."""
+    events = [
+        f"c{c},p{(c + step) % 15},2026-03-{1 + step:02} 09:{c:02}" for c in range(30) for step in range(4 + c % 3)
+    ]
+    (folder / "clicks.csv").write_text("\n".join(["customer,product,at", *events]) + "\n")
+    names = [f"p{product},Tea {product}" for product in range(15)]
+    (folder / "products.csv").write_text("\n".join(["product,title", *names]) + "\n")
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """photos/, photos_test/, more/, cat.png, pairs.csv, pairs.jsonl, notes.parquet, tables, my-model/ and two texts."""
@@ -65,6 +91,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             kind = f",{'hot' if row[0] > 0 else 'cold'}" * (name == "labelled")
             lines.append(f"r{number},{','.join(f'{value:.4f}' for value in row)}{kind}")
         (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    lay_series(folder)
+    lay_clicks(folder)
     tiny = runpy.run_path(str(ROOT / "tests" / "decoding" / "tiny_models.py"))
     for part in (tiny["llama"](window=256), tiny["tokenizer"]()):
         part.save_pretrained(folder / "my-model")

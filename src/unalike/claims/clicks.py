@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -59,5 +59,5 @@ def hr_over_neighbours(trial: Trial) -> float:
     return hr_at_10(trial) - float(evaluation.recall_at_k(neighbour_ranks(trial), 10).mean())
 
 
-NEXT_ITEM: dict[str, Callable[[Trial], float]] = {"HR@10": hr_at_10, "NDCG@10": ndcg_at_10}
+NEXT_ITEM: Mapping[str, Callable[[Trial], float]] = {"HR@10": hr_at_10, "NDCG@10": ndcg_at_10}
 """What recommenders are compared by."""
