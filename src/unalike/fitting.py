@@ -236,7 +236,12 @@ def gather(
 
     events = {role: column for role, column in (roles or {}).items() if role in EVENT_ROLES}
     if events:
-        return gather_events(data, events, roles or {})
+        others = {"label": label, "group": group, "id": id}
+        if given := [f"--{name} {column}" for name, column in others.items() if column is not None]:
+            raise SettingsError(
+                f"a table of events has one row a user, with the user's id; leave out {', '.join(given)}"
+            )
+        return gather_events(data, events, roles or {}, encoding=encoding)
     if any(role in GRAPH_ROLES for role in roles or {}):
         return gather_graph(data, roles or {}, label=label, group=group, id=id, encoding=encoding, tolerance=tolerance)
     if isinstance(data, str) and known_set(data):
@@ -285,7 +290,9 @@ def gather_graph(
     return with_graph(collection, edges, features=features, encoding=encoding, tolerance=tolerance)
 
 
-def gather_events(data: Any, events: Mapping[str, str], roles: Mapping[str, str]) -> Collection:
+def gather_events(
+    data: Any, events: Mapping[str, str], roles: Mapping[str, str], *, encoding: str | None = None
+) -> Collection:
     """Open a table with one event a row, or the events of a known set, as one row a user."""
     from unalike.data import open_clicks, open_set_clicks
 
@@ -300,7 +307,13 @@ def gather_events(data: Any, events: Mapping[str, str], roles: Mapping[str, str]
         return open_set_clicks(data, **events)
     name = Path(data).name.split(".")[0] if isinstance(data, (str, Path)) else "clicks"
     return open_clicks(
-        data, name=name, user=events["user"], item=events["item"], time=events.get("time"), items=events.get("items")
+        data,
+        user=events["user"],
+        item=events["item"],
+        time=events.get("time"),
+        items=events.get("items"),
+        name=name,
+        encoding=encoding,
     )
 
 

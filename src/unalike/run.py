@@ -299,7 +299,8 @@ class Run:
         from unalike.fitting import gather
 
         if roles is None and self.spec.source.roles and isinstance(data, (str, Path)) and Path(data).is_file():
-            roles = self.spec.source.roles
+            # Names of items the run has itself.
+            roles = {role: column for role, column in self.spec.source.roles.items() if role != "items"}
         return gather(data, roles=roles, **options)
 
     def readable(self, collection: Collection) -> list[str]:

@@ -144,6 +144,8 @@ def test_what_lacks_is_told(shop: Path) -> None:
         unalike.fit(shop / "clicks.csv", roles=EVENTS | {"user": "whom"}, system="sasrec", out=shop / "x2")
     with pytest.raises(DataError, match="Missing: clicks"):
         unalike.fit(["milk", "bread", "tea", "cup"], system="sasrec", out=shop / "x3")
+    with pytest.raises(SettingsError, match="one row a user, with the user's id; leave out --label what"):
+        unalike.fit(shop / "clicks.csv", roles=EVENTS, label="what", system="sasrec", out=shop / "x5")
     with pytest.raises(DataError, match="has no events of users and items"):
         unalike.fit("digits", roles=EVENTS, system="sasrec", out=shop / "x4")
 

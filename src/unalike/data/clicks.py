@@ -171,7 +171,14 @@ class ClicksColumn(Column):
 
 
 def open_clicks(
-    source: Any, *, user: str, item: str, time: str | None = None, items: str | Path | None = None, name: str
+    source: Any,
+    *,
+    user: str,
+    item: str,
+    time: str | None = None,
+    items: Any = None,
+    name: str,
+    encoding: str | None = None,
 ) -> Collection:
     """Make a collection with one row a user out of a table with one event a row.
 
@@ -185,6 +192,7 @@ def open_clicks(
         items: a table with the ids of the items (a column of the same name as ``item``, else the first) and their
             names (``title`` or ``name``, else the next).
         name: what reports call the collection.
+        encoding: of both files, if it is not UTF-8.
 
     Raises:
         DataError: a column is missing, no event is whole, or the times cannot be read.
@@ -197,7 +205,7 @@ def open_clicks(
         {'id': 'a', 'clicks': ['tea', 'cup']}
     """
     columns = {"user": user, "item": item} | ({} if time is None else {"time": time})
-    table = read_columns(source, columns, name)
+    table = read_columns(source, columns, name, encoding)
     notes = []
     whole = np.ones(len(table), bool)
     for role, column in columns.items():
@@ -223,17 +231,17 @@ def open_clicks(
     bounds = np.searchsorted(users[order], np.arange(len(who) + 1))
     titles = None
     if items is not None:
-        titles, note = item_titles(items, item, vocabulary)
+        titles, note = item_titles(items, item, vocabulary, encoding)
         notes += [note] if note else []
     clicks = ClicksColumn(what[order], bounds[:-1], bounds[1:], bounds[1:], vocabulary, titles=titles)
     return Collection({"clicks": clicks}, name=name, ids=who, notes=notes)
 
 
-def read_columns(source: Any, columns: Mapping[str, str], name: str) -> pa.Table:
+def read_columns(source: Any, columns: Mapping[str, str], name: str, encoding: str | None = None) -> pa.Table:
     """The named columns of a table, as strings or what the table holds."""
     table = tables.memory_table(source)
     if table is None and isinstance(source, str | Path) and Path(source).is_file():
-        table = tables.open_table(Path(source), None)
+        table = tables.open_table(Path(source), encoding)
     if table is None:
         raise DataError(
             f"{source} is no table of events; expected a .csv, .tsv, .parquet or .jsonl file with one event a row"
@@ -309,7 +317,9 @@ def first_of_equal(*columns: np.ndarray) -> np.ndarray:
     return kept
 
 
-def item_titles(source: Any, item: str, vocabulary: Sequence[str]) -> tuple[list[str | None], str | None]:
+def item_titles(
+    source: Any, item: str, vocabulary: Sequence[str], encoding: str | None = None
+) -> tuple[list[str | None], str | None]:
     """The names of items out of a table of them, and a note on how many have none.
 
     Raises:
@@ -317,7 +327,7 @@ def item_titles(source: Any, item: str, vocabulary: Sequence[str]) -> tuple[list
     """
     table = tables.memory_table(source)
     if table is None and isinstance(source, str | Path) and Path(source).is_file():
-        table = tables.open_table(Path(source), None)
+        table = tables.open_table(Path(source), encoding)
     if table is None or len(table.columns) < 2:
         raise DataError(f"{source} is no table of items; expected a file with a column of ids and one of names")
     names = list(table.columns)
