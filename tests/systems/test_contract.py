@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from unalike import encoders, systems, training
-from unalike.cli import Adapt, Columns, Fit, Generate
-from unalike.data import ArrayColumn, ClicksColumn, ImageColumn, TextColumn
+from unalike.cli import Adapt, Audit, Columns, Fit, Generate
+from unalike.data import ArrayColumn, ClicksColumn, GraphColumn, ImageColumn, StackColumn, TextColumn
 from unalike.training import Inputs, Task, Training, train
 
 ROWS, SIZE = 24, 16
@@ -22,7 +22,8 @@ ALL = systems.all_systems()
 LEARNERS = systems.all_systems(kind="learner")
 ADAPTERS = systems.all_systems(kind="adapter")
 DECODERS = systems.all_systems(kind="decoder")
-COMMANDS = {"learner": (Fit, Columns, Training), "adapter": (Adapt,), "decoder": (Generate,)}
+AUDITS = systems.all_systems(kind="audit")
+COMMANDS = {"learner": (Fit, Columns, Training), "adapter": (Adapt,), "decoder": (Generate,), "audit": (Audit,)}
 
 
 def columns(roles: tuple[str, ...]) -> dict[str, object]:
@@ -36,14 +37,28 @@ def columns(roles: tuple[str, ...]) -> dict[str, object]:
         elif kind == "text":
             words = ["red", "blue", "small", "large", "cat", "dog"]
             made[role] = TextColumn([f"{role} {words[i % 6]} {words[i % 4]} {i // 2}" for i in range(ROWS)])
+        elif kind == "graph":
+            ring = np.stack([np.arange(ROWS), (np.arange(ROWS) + 1) % ROWS], axis=1)
+            made[role] = GraphColumn(ring, {"array": ArrayColumn(generator.normal(size=(ROWS, 5)).astype(np.float32))})
         elif kind == "clicks":
             lengths = 3 + np.arange(ROWS) % 6
             made[role] = ClicksColumn.of_sequences(
                 [[f"item {i}" for i in generator.integers(0, 9, n)] for n in lengths]
             )
+        elif kind == "series":
+            made[role] = StackColumn(ragged_series(generator), kind="series")
         else:
             made[role] = ArrayColumn(generator.normal(size=(ROWS, 5)).astype(np.float32))
     return made
+
+
+def ragged_series(generator: np.random.Generator) -> np.ndarray:
+    """Two channels of 8 to 18 steps, with a gap in one of them."""
+    values = generator.normal(size=(ROWS, 2, 18)).astype(np.float32)
+    for row in range(ROWS):
+        values[row, :, 18 - row % 11 :] = np.nan if row % 11 else values[row, :, 18:]
+    values[0, 1, 3] = np.nan
+    return values
 
 
 def make(system: systems.System, seed: int = 0) -> tuple[training.Learner, Inputs]:
@@ -53,13 +68,14 @@ def make(system: systems.System, seed: int = 0) -> tuple[training.Learner, Input
     data = columns(system.paper.roles)
     towers = {
         kind: encoders.build_encoder(
-            {"image": "conv", "text": "ngram", "array": "mlp", "clicks": "sasrec"}[kind],
+            {"image": "conv", "text": "ngram", "array": "mlp", "series": "dilated", "clicks": "sasrec", "graph": "nodes"}[kind],
             [data[role] for role in roles[kind]],
             size=SIZE,
             seed=seed,
             **{
                 "image": {"widths": (8, 16), "depths": (0, 1)},
                 "text": {"buckets": 256},
+                "series": {"hidden": 8, "width": 8, "depth": 2},
                 "clicks": {"width": 16, "depth": 1, "length": 6},
             }.get(kind, {}),
         )
@@ -155,6 +171,38 @@ def test_adapts_from_one_shot_on_and_learns_what_is_told_apart(
         )
         assert all(isinstance(each, np.ndarray) for each in loaded.learnt.values())
         np.testing.assert_array_equal(loaded.scores(asked), scores)
+
+
+@pytest.mark.parametrize("system", AUDITS, ids=lambda system: system.slug)
+def test_audits_do_the_same_twice_and_leave_the_rest_of_the_model_alone(system: systems.System) -> None:
+    auditor = system.build(system.settings())
+    assert auditor.attacks or auditor.detect or auditor.repair
+    if auditor.detect is not None:
+        rows = np.random.default_rng(0).normal(size=(40, 6))
+        scores = auditor.detect(rows, rows)
+        assert scores.shape == (40,)
+        assert np.isfinite(scores).all()
+        np.testing.assert_array_equal(scores, auditor.detect(rows, rows))
+    if auditor.repair is None:
+        return
+    states = []
+    for _ in range(2):
+        learner, inputs = make(systems.find("slip"))
+        roles = {kind: (kind,) for kind in ("image", "text")}
+        task = Task(encoders=learner.encoders, roles=roles, rows=ROWS, steps=3)
+        before = {name: value.clone() for name, value in learner.module.state_dict().items()}
+        repairer = auditor.repair(learner, task)
+        losses: list[float] = []
+        listener = training.Listener(on_step=lambda step, total, row: losses.append(row["loss"]))  # noqa: B023
+        options = Training(steps=3, batch_size=8, device="cpu", learning_rate=1e-3).resolved(auditor.recipe, ROWS)
+        train(repairer, inputs, options, listener=listener)
+        assert len(losses) == 3
+        assert all(math.isfinite(loss) for loss in losses)
+        states.append(learner.module.state_dict())
+        moved = {name.split(".")[0] for name, value in states[-1].items() if not torch.equal(value, before[name])}
+        assert {"image", "text", "image_head", "text_head", "scale"} <= moved
+        assert "projector" not in moved
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
 @pytest.mark.parametrize("system", DECODERS, ids=lambda system: system.slug)
