@@ -15,7 +15,7 @@ from unalike.encoders import SASRec
 from unalike.errors import DataError, SettingsError
 
 EVENTS = {"user": "who", "item": "what", "time": "when"}
-CYCLE = 12
+CYCLE = 30
 
 
 def write(path: Path, rows: list[tuple]) -> Path:
@@ -50,7 +50,7 @@ def run(shop: Path) -> unalike.Run:
         roles=EVENTS | {"items": str(shop / "items.csv")},
         system="sasrec",
         steps=120,
-        batch_size=64,
+        batch_size=60,
         learning_rate=5e-3,
         out=shop / "run",
     )
@@ -62,7 +62,7 @@ def test_the_next_item_is_learned_and_stands_beside_its_floors(run: unalike.Run)
     assert found.n == 60
     assert found.value > 0.9
     assert set(found.floors) == {"chance", "most popular", "item neighbours"}
-    assert found.value > found.floors["most popular"]
+    assert found.value > 2 * found.floors["most popular"]
     assert scores["next item, NDCG@10"].value > 0.8
     assert any("single event" in note for note in run.record["notes"])
     assert any("without user (who): 1 event" in note for note in run.record["notes"])
@@ -158,12 +158,12 @@ def test_the_commands(shop: Path, run: unalike.Run, capsys: pytest.CaptureFixtur
     assert "HR@10" in printed
     assert f"unalike search {shop / 'typed'} u" in printed.replace("\n", "")
     cli.main(["search", str(run.folder), "u7", "-k", "1"])
-    assert "Thing 3" in capsys.readouterr().out
+    assert f"Thing {(7 + 8) % CYCLE}" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         cli.main(["search", str(run.folder), "u7", "--html", str(shop / "page.html")])
     assert "leave --html out" in capsys.readouterr().err.replace("\n", " ")
     report = (run.folder / "report.html").read_text(encoding="utf-8")
-    assert "--user who --item what --time when --items" in report
+    assert all(words in report for words in ("--user who", "--item what", "--time when", "--items "))
 
 
 def test_two_systems_are_compared_by_the_next_item(shop: Path, capsys: pytest.CaptureFixture) -> None:
