@@ -163,8 +163,8 @@ def disturb(case: Case, place: Path, number: int, dice: random.Random, which: in
         if which == signal.SIGKILL:
             if ended.code != -which:
                 case.problems.append(f"run {number}: ended with {ended.code}: {ended.said[-400:]}")
-        elif ended.code == -which and fresh:
-            case.counts[f"{name} before the libraries were imported"] += 1
+        elif ended.code == -which and not (folder / "run.json").exists():
+            case.counts[f"{name} before the command listened to it"] += 1
         elif ended.code != 130 or "Traceback" in ended.said:
             case.problems.append(f"run {number}: {name} ended with {ended.code}: {ended.said[-400:]}")
         elif unfinished(folder) and "unalike fit --resume" not in ended.said:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+import unalike
 from unalike.training import Alone, joined
 
 ROOT = Path(__file__).parents[2]
@@ -62,23 +64,24 @@ SMALL = ["--size", "16", "--batch-size", "16", "--device", "cpu", "--optimizer",
 
 
 def test_two_processes_train_embed_and_score_as_one_does(photos: Path) -> None:
-    for processes, name in ((1, "one"), (2, "two")):
-        said = say("fit", "photos", *SMALL, "--steps", "6", "--out", name, cwd=photos, processes=processes)
-        assert said.count("Search: unalike search") == 1  # the first process alone prints
+    small = {"size": 16, "batch_size": 16, "device": "cpu", "optimizer": "sgd", "learning_rate": 0.001, "steps": 6}
+    run = unalike.fit(photos / "photos", out=photos / "one", **small)
+    said = say("fit", "photos", *SMALL, "--steps", "6", "--out", "two", cwd=photos, processes=2)
+    assert said.count("Search: unalike search") == 1  # the first process alone prints
     for file in ("weights.safetensors", "vectors.safetensors"):
         one, two = (load_file(photos / name / file) for name in ("one", "two"))
         assert one.keys() == two.keys()
         for key, value in one.items():
             assert torch.allclose(value.double(), two[key].double(), rtol=1e-5, atol=1e-5), key
-    tables = []
-    for processes in (1, 2):
-        said = say("embed", "one", "photos", "--out", f"{processes}.parquet", cwd=photos, processes=processes)
-        assert said.count("written to") == 1
-        tables.append(np.stack(pq.read_table(photos / f"{processes}.parquet")["vector"].to_numpy()))
-    assert np.abs(tables[0] - tables[1]).max() < 1e-6
-    scores = [say("evaluate", "one", "--data", "photos", cwd=photos, processes=processes) for processes in (1, 2)]
-    assert "knn_accuracy" in scores[0]
-    assert scores[0] == scores[1]
+    said = say("embed", "one", "photos", "--out", "two.parquet", cwd=photos, processes=2)
+    assert said.count("written to") == 1
+    found = np.stack(pq.read_table(photos / "two.parquet")["vector"].to_numpy())
+    assert np.abs(found - run.embed(photos / "photos").vectors).max() < 1e-6
+    said = say("evaluate", "one", "--data", "photos", "--json", "two.json", cwd=photos, processes=2)
+    assert said.count("knn_accuracy") == 1
+    for one, two in zip(run.evaluate(photos / "photos"), json.loads((photos / "two.json").read_text()), strict=True):
+        assert two["name"] == one.name
+        assert two["value"] == pytest.approx(one.value, abs=1e-5)
 
 
 def test_one_process_killed_ends_the_other_and_the_run_goes_on(photos: Path) -> None:
@@ -117,9 +120,9 @@ def children(number: int) -> list[int]:
 
 
 def test_the_systems_that_keep_state_agree() -> None:
-    names = ["moco-v2", "swav", "isogclr", "clip", "simcse, transformer"]
+    names = ["moco-v2", "swav", "isogclr", "simcse, transformer"]
     done = subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / "processes.py", "--steps", "5", "--nudges", "0", "--systems", *names],
+        [sys.executable, ROOT / "benchmarks" / "processes.py", "--steps", "4", "--nudges", "0", "--systems", *names],
         capture_output=True,
         text=True,
         env=environment(),

@@ -83,6 +83,8 @@ class ParquetTable:
         schema = pa.schema([(name, self.columns[name]) for name in uses])
         try:
             batches = list(self._file.iter_batches(_ROWS, columns=list(uses)))
+            for batch in batches:
+                batch.validate(full=True)  # strings that are no UTF-8 would fail wherever they are first looked at
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{self._path} is damaged: {error}") from error
         return pa.Table.from_batches(batches).select(list(uses)) if batches else schema.empty_table()
