@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from unalike.run import Run
     from unalike.training import Alone
 
-KINDS = ("image", "text", "audio", "series", "array", "tags")
+KINDS = ("image", "text", "audio", "video", "series", "array", "tags")
 """Kinds of columns that ``--KIND COLUMN`` and ``--KIND:VARIANT COLUMN`` may name."""
 
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
@@ -621,7 +621,7 @@ def adapt(arguments: Adapt, roles: Mapping[str, str]) -> None:
 
 def audit(arguments: Audit, roles: Mapping[str, str]) -> None:
     import unalike
-    from unalike.auditing import MOST_ROWS_SHOWN, Audited
+    from unalike.auditing import MOST_ROWS_SHOWN, Audited, remembered
     from unalike.progress import Progress
 
     system = arguments.system or "cleanclip"
@@ -629,16 +629,16 @@ def audit(arguments: Audit, roles: Mapping[str, str]) -> None:
 
     def show(folder: Path, found: Audited) -> None:
         table = Table(box=None, pad_edge=False)
-        for name in ("trigger", "changes", "noise alike", "drawn to one answer", "noise alike", "the answer", ""):
-            table.add_column(name, justify="left" if name in ("trigger", "the answer", "") else "right")
+        for name in ("trigger", "answers changed", "by noise", "drawn to one answer", "by noise", "that answer", ""):
+            table.add_column(name, justify="left" if name in ("trigger", "that answer", "") else "right")
         for each in found.tried:
             shares = (each.changed, each.by_noise, each.success, each.by_noise_success)
             cells = (f"{100 * share:.0f}%" for share in shares)
-            table.add_row(each.trigger, *cells, each.answer or "-", "LEARNED" if each.alarm else "", end_section=True)
+            table.add_row(each.trigger, *cells, each.answer or "-", "LEARNED" if each.alarm else "")
         out.print(table)
         if found.strangest:
-            shown = ", ".join(f"{row} {far:.2f}" for row, far in found.strangest[:MOST_ROWS_SHOWN])
-            out.print(f"Training rows that stand out most (none needs to be poisoned): {shown}", markup=False)
+            shown = ", ".join(f"{row} ({far:.2f})" for row, far in found.strangest[:MOST_ROWS_SHOWN])
+            out.print(f"Training rows whose captions it believes least: {shown}", markup=False)
         out.print(f"{found.pictures} pictures, answers by {found.answers}; kept in {folder}/audit.json", markup=False)
 
     run = unalike.load(arguments.run, device=arguments.device)
@@ -665,14 +665,11 @@ def audit(arguments: Audit, roles: Mapping[str, str]) -> None:
             **options,
         )
     out.print(f"repaired by {system}: {repaired.folder}", markup=False)
-    data = arguments.data
-    if data is None:
-        # The same pictures as before, which the clean pairs need not have.
-        from unalike.auditing import remembered
-
-        found = repaired.audit(remembered(run), system=system, target=arguments.suspect, seed=arguments.seed, **names)
-    else:
-        found = repaired.audit(data, system=system, target=arguments.suspect, seed=arguments.seed, **names)
+    # The same pictures and training rows as before: the clean pairs need not have them.
+    data = remembered(run) if arguments.data is None else arguments.data
+    found = repaired.audit(
+        data, system=system, target=arguments.suspect, seed=arguments.seed, origin=run, **names
+    )
     show(repaired.folder, found)
     show_scores(headline(repaired.scores))
 

@@ -360,6 +360,7 @@ def prepare(collection: Collection, spec: Spec) -> Ready:
     towers: dict[str, encoders.Encoder] = {}
     packed: dict[str, encoders.Prepared] = {}
     failures: dict[int, Any] = {}
+    notes = list(collection.notes)
     for number, (kind, trained) in enumerate(spec.roles.items()):
         towers[kind] = encoders.build_encoder(
             spec.encoder[kind],
@@ -370,6 +371,8 @@ def prepare(collection: Collection, spec: Spec) -> Ready:
         for role in (*trained, *(role for role in spec.unseen if collection[role].kind == kind)):
             packed[role] = prepared(towers[kind], collection[role])
             failures |= getattr(packed[role], "failures", {})
+            notes += [note for note in getattr(packed[role], "notes", ()) if note not in notes]
+    collection = collection.replace(notes=notes)
     if failures:
         kept = np.setdiff1d(np.arange(len(collection)), sorted(failures))
         collection = skip_unreadable(collection, failures, tolerance=spec.source.tolerance)

@@ -31,12 +31,14 @@ def default_system(collection: Collection, unseen: tuple[str, ...] = ()) -> str:
         ("array", "scarf"),
         ("clicks", "sasrec"),
         ("series", "ts2vec"),
+        ("video", "cvrl"),
+        ("audio", "w2v-bert"),
     ):
         if collection.roles(kind):
             return slug
     raise DataError(
         f"{collection.name} has the roles {', '.join(collection.columns)}; no system learns from these alone. "
-        "Give at least one column of pictures, texts or numbers."
+        "Give at least one column of pictures, texts, recordings or numbers."
     )
 
 

@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 
 from unalike import encoders, systems, training
-from unalike.data import Collection, ImageColumn, TextColumn
+from unalike.data import AudioColumn, Collection, Column, ImageColumn, TextColumn
+from unalike.data.sound import SOUND_SUFFIXES, read_header
 from unalike.errors import DataError, RunError
 from unalike.files import checksum, damaged, read_json, read_sealed, write_atomically
 from unalike.items import Items
@@ -38,7 +39,7 @@ SEALED = (
     "report.html",
 )
 CHUNK = 512
-By = Literal["auto", "words", "picture", "row"]
+By = Literal["auto", "words", "picture", "recording", "row"]
 
 
 @dataclass(frozen=True)
@@ -318,9 +319,10 @@ class Run:
         column = collection[role]
         kind = column.kind
         parts = []
-        # Packed in chunks, so that a large set needs no more room than its vectors.
-        for start in range(0, len(column), 16 * CHUNK):
-            chunk = column.select(np.arange(start, min(start + 16 * CHUNK, len(column))))
+        # Packed in chunks, so that a large set needs no more room than its vectors; a graph is not cut into parts.
+        size = len(column) if kind == "graph" else 16 * CHUNK
+        for start in range(0, len(column), size):
+            chunk = column.select(np.arange(start, min(start + size, len(column))))
             packed = self.learner.encoders[kind].prepare(chunk)
             vectors = embed_prepared(self.learner, kind, packed, self.device)
             vectors[~(chunk.present & getattr(packed, "present", chunk.present))] = np.nan
@@ -346,8 +348,10 @@ class Run:
             by = "picture"
         words = str(query)
         if by == "auto":
-            if "image" in self.kinds and is_file(words):
+            if "image" in self.kinds and is_file(words) and not is_recording(words):
                 by = "picture"
+            elif words not in self.items.ids and is_recording(words) and "audio" in self.kinds:
+                by = "recording"
             elif words in self.items.ids:
                 by = "row"
             else:
@@ -361,17 +365,22 @@ class Run:
                 if np.isfinite(vector).all() and self.present(role)[row]:
                     return vector, row
             raise DataError(f"row {words!r} has no vector")
-        kind = {"picture": "image", "words": "text"}[by]
+        kind = {"picture": "image", "words": "text", "recording": "audio"}[by]
         if kind not in self.kinds:
             raise DataError(
-                f"{words!r} was taken for {'a picture' if by == 'picture' else 'words'}, but this run turns "
+                f"{words!r} was taken for {BY_NAME[by]}, but this run turns "
                 f"{' and '.join(self.kinds)} into vectors. Search by a row's id, or by a {self.kinds[0]}."
             )
-        column = ImageColumn([query if isinstance(query, Image.Image) else Path(words)]) if by == "picture" else None
-        collection = Collection({kind: column or TextColumn([words])}, name="query")
+        column: Column = TextColumn([words])
+        if by == "picture":
+            column = ImageColumn([query if isinstance(query, Image.Image) else Path(words)])
+        elif by == "recording":
+            column = AudioColumn([Path(words)])
+            read_header(Path(words))
+        collection = Collection({kind: column}, name="query")
         vector = self.embed_column(collection, kind)[0]
         if not np.isfinite(vector).all():
-            raise DataError(f"{words!r} cannot be read as {'a picture' if by == 'picture' else 'words'}")
+            raise DataError(f"{words!r} cannot be read as {BY_NAME[by]}")
         return vector, None
 
     def present(self, role: str) -> np.ndarray:
@@ -379,7 +388,7 @@ class Run:
         return np.abs(self.vectors[role]).sum(axis=1) > 0
 
     def search(self, query: Any, k: int = 10, *, by: By = "auto") -> list[Found]:
-        """The rows most alike to a query: words, a picture (or its path), or the id of a row.
+        """The rows most alike to a query: words, a picture or recording (or its path), or the id of a row.
 
         Args:
             query: what to look for.
@@ -540,6 +549,14 @@ def is_file(words: str) -> bool:
         return Path(words).is_file()
     except OSError:
         return False
+
+
+def is_recording(words: str) -> bool:
+    """Whether words are the path of a file that is named like a recording."""
+    return is_file(words) and Path(words).suffix.lower() in SOUND_SUFFIXES
+
+
+BY_NAME = {"picture": "a picture", "words": "words", "recording": "a recording"}
 
 
 def read_record(folder: Path) -> dict[str, Any]:

@@ -73,12 +73,40 @@ def raw_features(collection: Collection, role: str, prepared: encoders.Prepared)
         return evaluation.text_vectors(column)  # type: ignore[arg-type]
     if isinstance(prepared, encoders.PackedNodes):
         return evaluation.standard_vectors(prepared.features, fit_on=prepared.features[train])
+    if isinstance(prepared, encoders.PackedSound) or column.kind == "audio":
+        values = raw_sound(prepared, np.arange(len(column)))
+        return evaluation.standard_vectors(values, fit_on=values[train])
+    if column.kind == "video":
+        values = np.concatenate([mean_frame(prepared, row) for row in range(len(column))])
+        return evaluation.standard_vectors(values, fit_on=values[train])
     assert isinstance(column, ArrayColumn | StackColumn)
     values = np.nan_to_num(prepared.take(np.arange(len(column))).flatten(1).numpy())
     return evaluation.standard_vectors(values, fit_on=values[train])
 
 
-RAW = {"image": "raw pixels", "text": "n-gram counts", "array": "raw features", "series": "raw values"}
+def raw_sound(prepared: encoders.Prepared, rows: np.ndarray) -> np.ndarray:
+    """Mean and deviation of every band of some recordings' spectrograms."""
+    if isinstance(prepared, training.Rows):
+        return raw_sound(prepared.whole, prepared.rows[rows])
+    assert isinstance(prepared, encoders.PackedSound)
+    return prepared.raw(rows).numpy()
+
+
+def mean_frame(prepared: encoders.Prepared, row: int) -> np.ndarray:
+    """What a clip shows without its motion, as ``(1, 768)`` numbers: the mean of its frames, made small."""
+    frame = prepared.take([row]).float().mean(1)
+    return torch.nn.functional.adaptive_avg_pool2d(frame, 16).flatten(1).numpy()
+
+
+RAW = {
+    "image": "raw pixels",
+    "text": "n-gram counts",
+    "array": "raw features",
+    "graph": "raw features",
+    "series": "raw values",
+    "video": "mean frame",
+    "audio": "mean spectrum",
+}
 
 
 def score(
@@ -372,6 +400,11 @@ def own_views(scene: Scene, main: Sequence[str]) -> list[Score]:
         asked = scene.learner.encoders["text"].prepare(TextColumn(texts))
         raw_asked = evaluation.text_vectors(texts, fit_on=column)  # type: ignore[arg-type]
         what = "a text with a third of its words gone finds its original"
+    elif column.kind == "audio":
+        asked = cut_out(scene.packed[role], rows, generator)
+        whole_rows = raw_sound(scene.packed[role], np.arange(len(column)))
+        raw_asked = evaluation.standard_vectors(raw_sound(asked, np.arange(len(rows))), fit_on=whole_rows)
+        what = "a part of a recording finds the whole"
     else:
         return []
     vectors = scene.embed(column.kind, asked)
@@ -391,6 +424,12 @@ def own_views(scene: Scene, main: Sequence[str]) -> list[Score]:
             interval=evaluation.bootstrap_interval(found.values["recall@1"]),
         )
     ]
+
+
+def cut_out(prepared: encoders.Prepared, rows: np.ndarray, generator: torch.Generator) -> encoders.PackedSound:
+    """Half to all of some recordings, in one piece each."""
+    seen = views.SoundViews(crop=(0.5, 0.9))(prepared.take(rows), generator)
+    return encoders.PackedSound(seen.numpy().astype(np.float16))
 
 
 def predicted(scene: Scene, main: Sequence[str], spec: Spec) -> list[Score]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
 import math
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from unalike import encoders, systems, training
 from unalike.cli import Adapt, Audit, Columns, Fit, Generate
-from unalike.data import ArrayColumn, ClicksColumn, GraphColumn, ImageColumn, StackColumn, TextColumn
+from unalike.data import ArrayColumn, ClicksColumn, ClipColumn, GraphColumn, ImageColumn, StackColumn, TextColumn
 from unalike.training import Inputs, Task, Training, train
 
 ROWS, SIZE = 24, 16
@@ -47,9 +51,24 @@ def columns(roles: tuple[str, ...]) -> dict[str, object]:
             )
         elif kind == "series":
             made[role] = StackColumn(ragged_series(generator), kind="series")
+        elif kind == "video":
+            made[role] = ClipColumn(animations())
         else:
             made[role] = ArrayColumn(generator.normal(size=(ROWS, 5)).astype(np.float32))
     return made
+
+
+@cache
+def animations() -> list[str]:
+    """Animated pictures of 5 to 8 frames, in a folder that goes with the process."""
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    generator, paths = np.random.default_rng(0), []
+    for row in range(ROWS):
+        frames = [Image.fromarray(p) for p in generator.integers(0, 255, (5 + row % 4, SIZE, SIZE, 3), np.uint8)]
+        paths.append(str(Path(folder.name) / f"{row}.webp"))
+        frames[0].save(paths[-1], save_all=True, append_images=frames[1:], lossless=True)
+    return paths
 
 
 def ragged_series(generator: np.random.Generator) -> np.ndarray:
@@ -68,7 +87,15 @@ def make(system: systems.System, seed: int = 0) -> tuple[training.Learner, Input
     data = columns(system.paper.roles)
     towers = {
         kind: encoders.build_encoder(
-            {"image": "conv", "text": "ngram", "array": "mlp", "series": "dilated", "clicks": "sasrec", "graph": "nodes"}[kind],
+            {
+                "image": "conv",
+                "text": "ngram",
+                "array": "mlp",
+                "series": "dilated",
+                "video": "clip",
+                "clicks": "sasrec",
+                "graph": "nodes",
+            }[kind],
             [data[role] for role in roles[kind]],
             size=SIZE,
             seed=seed,
@@ -76,6 +103,7 @@ def make(system: systems.System, seed: int = 0) -> tuple[training.Learner, Input
                 "image": {"widths": (8, 16), "depths": (0, 1)},
                 "text": {"buckets": 256},
                 "series": {"hidden": 8, "width": 8, "depth": 2},
+                "video": {"frames": 3, "length": 6, "widths": (4, 8)},
                 "clicks": {"width": 16, "depth": 1, "length": 6},
             }.get(kind, {}),
         )

@@ -3,6 +3,10 @@ from .adaptation import Frozen as Frozen
 from .adaptation import freeze as freeze
 from .adaptation import on_pixels as on_pixels
 from .adaptation import thaw as thaw
+from .auditing import Audited as Audited
+from .auditing import captions_of as captions_of
+from .auditing import poisoned_ground as poisoned_ground
+from .auditing import run_audit as run_audit
 from .clicks import NEXT_ITEM as NEXT_ITEM
 from .clicks import hr_at_10 as hr_at_10
 from .clicks import hr_over_neighbours as hr_over_neighbours
@@ -11,6 +15,10 @@ from .code import code_hash as code_hash
 from .generation import Generation as Generation
 from .generation import Prompt as Prompt
 from .generation import run_generation as run_generation
+from .graphs import cluster_accuracy as cluster_accuracy
+from .graphs import cluster_nmi as cluster_nmi
+from .graphs import mean_cosine as mean_cosine
+from .graphs import step_slope as step_slope
 from .ground import Ground as Ground
 from .ground import Sealed as Sealed
 from .harness import Job as Job
@@ -24,6 +32,8 @@ from .rows import Result as Result
 from .rows import Row as Row
 from .rows import read_row as read_row
 from .rows import read_rows as read_rows
+from .speech import codes_in_use as codes_in_use
+from .speech import letters_said as letters_said
 from .trial import Side as Side
 from .trial import Trial as Trial
 from .trial import run_trial as run_trial

@@ -340,7 +340,7 @@ def separated(collection: Collection) -> Collection:
 def open_nodes(
     nodes: Any,
     *,
-    roles: Mapping[str, str],
+    roles: Mapping[str, str] | None = None,
     label: str | None = None,
     id: str | None = None,
     encoding: str | None = None,
@@ -356,7 +356,7 @@ def open_nodes(
     table = tables.memory_table(nodes)
     if table is None and isinstance(nodes, str | Path) and Path(nodes).is_file():
         table = tables.open_table(Path(nodes), encoding)
-    chosen = dict(roles)
+    chosen = dict(roles or {})
     if table is not None:
         types = dict(table.columns)
         id = "id" if id is None and "id" in types else id

@@ -8,6 +8,8 @@ from .build import encoder_class as encoder_class
 from .build import encoder_names as encoder_names
 from .build import fresh_encoder as fresh_encoder
 from .build import restore_encoder as restore_encoder
+from .clip_conv import ClipConv as ClipConv
+from .clip_conv import PackedClips as PackedClips
 from .convnet import ConvNet as ConvNet
 from .decoder import ImageDecoder as ImageDecoder
 from .delivery import DeliveryGCN as DeliveryGCN
@@ -31,6 +33,7 @@ from .hugging_face import SentenceTransformersEncoder as SentenceTransformersEnc
 from .hugging_face import TransformersEncoder as TransformersEncoder
 from .hugging_face import require_transformers as require_transformers
 from .image import ImageEncoder as ImageEncoder
+from .mel_transformer import MelTransformer as MelTransformer
 from .mlp import MLP as MLP
 from .ngrams import NgramEncoder as NgramEncoder
 from .nodes import NodeMLP as NodeMLP
@@ -39,9 +42,14 @@ from .nodes import PackedNodes as PackedNodes
 from .packed import PackedArrays as PackedArrays
 from .packed import PackedImages as PackedImages
 from .packed import PackedTokens as PackedTokens
+from .quantizer import GumbelQuantizer as GumbelQuantizer
+from .quantizer import Quantized as Quantized
+from .quantizer import Vector as Vector
 from .sasrec import PackedClicks as PackedClicks
 from .sasrec import SASRec as SASRec
 from .seeding import seeded as seeded
+from .sound import PackedSound as PackedSound
+from .sound import log_mel as log_mel
 from .spectral import DirectPredictor as DirectPredictor
 from .spectral import MovingCovariance as MovingCovariance
 from .text import TextEncoder as TextEncoder

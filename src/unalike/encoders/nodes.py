@@ -126,7 +126,8 @@ class Describer:
             width = max(1, min(DIRECTIONS, len(sample) - 1))
             leading = TruncatedSVD(width, random_state=0).fit(weigh.transform(counts[sample]))
             state |= {"idf": weigh.idf_.astype(np.float32), "directions": leading.components_.astype(np.float32)}
-        return cls(state, roles)
+        # Files of tensors keep what lies in memory, which is transposed where scikit-learn had it so.
+        return cls({name: np.ascontiguousarray(values) for name, values in state.items()}, roles)
 
     @property
     def width(self) -> int:

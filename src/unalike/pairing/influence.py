@@ -67,7 +67,7 @@ def as_tensor(matrix: csr_array, device: torch.device | str = "cpu") -> Tensor:
     found = matrix.tocoo()
     indices = torch.from_numpy(np.stack(found.coords).astype(np.int64))
     values = torch.from_numpy(found.data.astype(np.float32))
-    return torch.sparse_coo_tensor(indices, values, found.shape, device=device).coalesce()
+    return torch.sparse_coo_tensor(indices, values, found.shape, device=device, check_invariants=False).coalesce()
 
 
 def with_random_edges(adjacency: csr_array, share: float, generator: torch.Generator) -> csr_array:

@@ -48,13 +48,20 @@ FILES = (
     "image_text.ccrk",
     "image_text.tip_adapter",
     "image_text.gda_clip",
+    "security.cleanclip",
     "table.scarf",
     "table.clan",
     "series.ts2vec",
     "series.autotcl",
+    "video.cvrl",
+    "audio.wav2vec2",
+    "audio.w2v_bert",
     "clicks.sasrec",
     "clicks.cl4srec",
     "clicks.mclrec",
+    "graph.sdcn",
+    "graph.scgc",
+    "graph.pamc",
     "language_models.contrastive_search",
     "language_models.adacad",
     "language_models.nucleus",
@@ -68,7 +75,8 @@ class System:
 
     ``build`` takes the settings, and what its kind needs besides: a learner a `unalike.training.Task`, for which it
     gives a `unalike.training.Learner`; a decoder nothing, for which it gives a `unalike.decoding.Decoder`; an adapter
-    nothing, for which it gives a `unalike.adapting.Adapter`.
+    nothing, for which it gives a `unalike.adapting.Adapter`; an audit nothing, for which it gives a
+    `unalike.audit.Audit`.
     """
 
     paper: Paper
@@ -120,6 +128,7 @@ HOW = {
     "learner": "unalike fit DATA --system",
     "adapter": "unalike adapt RUN --shots LABELS --system",
     "decoder": "unalike generate MODEL --decoder",
+    "audit": "unalike audit RUN --repair CLEAN --system",
 }
 """How the systems of a kind are used, up to their slug."""
 

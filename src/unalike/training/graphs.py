@@ -1,0 +1,100 @@
+"""How a graph is learned from: whole where it fits into one batch, and its influence matrix beside each batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from unalike import pairing
+from unalike.encoders import NodeMLP, Nodes
+from unalike.training.batch import Inputs
+from unalike.training.order import Order, ShuffledOrder
+from unalike.training.stages import Stage
+
+
+class WholeGraph:
+    """One batch with all nodes an epoch, always in the same order.
+
+    Args:
+        rows: number of nodes.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return 1
+
+    def epoch(self, number: int) -> Iterator[np.ndarray]:
+        """The one batch, int64 ``(rows,)``."""
+        yield np.arange(self.rows)
+
+
+def graph_order(inputs: Inputs, batch_size: int, seed: int) -> Order:
+    """The whole graph where a batch holds it, else parts drawn at random, each with the edges among its nodes.
+
+    Example:
+        >>> import numpy as np
+        >>> from unalike.training import Inputs, Rows
+        >>> from unalike.training.graphs import graph_order
+        >>> inputs = Inputs({"graph": Rows(None, np.arange(6))})
+        >>> len(graph_order(inputs, 6, 0)), len(graph_order(inputs, 2, 0))
+        (1, 3)
+    """
+    if batch_size >= len(inputs):
+        return WholeGraph(len(inputs))
+    return ShuffledOrder(len(inputs), batch_size, seed)
+
+
+class Influence:
+    """The influence matrix of a batch's graph, kept as long as the batches are of the same nodes.
+
+    Args:
+        hops: longest walk.
+        cumulative: whether walks of all lengths count, or the longest alone.
+        random_edges: share of edges that are added at random, the same ones for the same nodes.
+    """
+
+    def __init__(self, hops: int, *, cumulative: bool = True, random_edges: float = 0.0) -> None:
+        self.hops, self.cumulative, self.random_edges = hops, cumulative, random_edges
+        self._rows: np.ndarray | None = None
+        self._found: Tensor | None = None
+
+    def __call__(self, nodes: Nodes) -> Tensor:
+        """Sparse ``(B, B)``; see `unalike.pairing.influence`."""
+        if self._found is None or self._rows is None or not np.array_equal(self._rows, nodes.rows):
+            graph = disturbed(nodes, self.random_edges)
+            found = pairing.influence(graph, self.hops, cumulative=self.cumulative)
+            self._rows, self._found = nodes.rows, pairing.as_tensor(found, nodes.features.device)
+        return self._found
+
+
+def disturbed(nodes: Nodes, random_edges: float):  # type: ignore[no-untyped-def]
+    """The edges among some nodes, scipy ``(B, B)``, with a share of random ones added; the same ones each time."""
+    generator = torch.Generator().manual_seed(int(nodes.rows.sum()) % 2**31)
+    return pairing.with_random_edges(nodes.adjacency, random_edges, generator)
+
+
+def autoencoding(encoder: NodeMLP, decoder: nn.Module, role: str, *, share: float) -> Stage:
+    """The stage that comes first where vectors of nodes are clustered: an autoencoder of their features.
+
+    Args:
+        encoder: of nodes; trained with the module of the name ``decoder``.
+        decoder: from vectors back to features.
+        role: of the graph.
+        share: of all steps.
+    """
+
+    def loss(nodes: Nodes) -> Tensor:
+        return nn.functional.mse_loss(decoder(encoder(nodes).vector), nodes.features)
+
+    return Stage(
+        share=share,
+        views=lambda batch, generator: batch.role(role),
+        loss=loss,
+        order=graph_order,
+        trains=("encoder", "decoder"),
+    )
