@@ -81,8 +81,8 @@ def plan(
     if missing:
         raise DataError(
             f"{found.slug} learns from the roles {', '.join(found.paper.roles)}; {collection.name} has "
-            f"{', '.join(collection.columns)}. Missing: {', '.join(missing)}. Name the columns "
-            f"({' '.join(flags_of(role) for role in missing)}) or choose another system (unalike systems)."
+            f"{', '.join(collection.columns)}{empty_roles(collection)}. Missing: {', '.join(missing)}. Name the columns"
+            f" ({' '.join(flags_of(role) for role in missing)}) or choose another system (unalike systems)."
         )
     if found.paper.labels and collection.label is None:
         raise DataError(
@@ -202,8 +202,40 @@ def usable_rows(
             rows = int(counts[counts > 1].sum())
             if rows and role == roles[kind][0]:
                 notes.append(f"{rows} rows share their {role} with another row; they are not taken for negatives")
+    if roles.get("text") and all(one_wording(collection, role, use) for role in roles["text"]):
+        raise DataError(
+            f"all {int(use.sum())} rows of {collection.name} have one and the same text in {', '.join(roles['text'])}: "
+            "nothing tells them apart. Name a column whose texts differ (--text COLUMN)."
+        )
+    notes += gaps(collection, roles, use)
     chosen = collection if use.all() else collection.select(np.flatnonzero(use))
     return chosen.replace(notes=(*collection.notes, *notes))
+
+
+def one_wording(collection: Collection, role: str, use: np.ndarray) -> bool:
+    """Whether the rows that have a text have the same one."""
+    repeats = collection[role].distinct()[use]
+    return len(np.unique(repeats[repeats >= 0])) <= 1
+
+
+def empty_roles(collection: Collection) -> str:
+    """Which roles have no entry in any row, in brackets; nothing where there are none."""
+    empty = [role for role, column in collection.columns.items() if not column.present.any()]
+    return f" ({', '.join(empty)} without an entry in any row)" if empty else ""
+
+
+def gaps(collection: Collection, roles: Mapping[str, tuple[str, ...]], use: np.ndarray) -> list[str]:
+    """Notes on the variants of a kind (languages, styles) that all rows lack, or some of the rows that are used."""
+    notes = []
+    for kind, used in roles.items():
+        for role in collection.roles(kind):
+            if not collection[role].present.any():
+                notes.append(f"{role} has no entry in any of {len(collection)} rows and is left out")
+        for role in used if len(used) > 1 else ():
+            lacking = int((~collection[role].present[use]).sum())
+            if lacking:
+                notes.append(f"{lacking} of {int(use.sum())} rows have no {role}; what else they have is used")
+    return notes
 
 
 def with_splits(collection: Collection, holdout: float, seed: int) -> Collection:
