@@ -43,7 +43,9 @@ def score(
 def score_new(run: Run, collection: Collection) -> list[Score]:
     """How often the last event of each user of other data is found by the ones before it."""
     column = collection["clicks"].before_last(1)  # type: ignore[attr-defined]
-    packed = run.learner.encoders["clicks"].prepare(column)
+    encoder = run.learner.encoders["clicks"]
+    assert isinstance(encoder, encoders.SASRec)
+    packed = encoder.prepare(column)
     found = score(run.learner, Collection({"clicks": column}, name=collection.name), packed, run.device)
     if not found:
         raise DataError(

@@ -237,11 +237,16 @@ def open_clicks(
     return Collection({"clicks": clicks}, name=name, ids=who, notes=notes)
 
 
+def table_of(source: Any, encoding: str | None) -> tables.Table | None:
+    """A table from memory or from a file, its columns yet to be read; None for anything else."""
+    if isinstance(source, str | Path):
+        return tables.open_table(Path(source), encoding) if Path(source).is_file() else None
+    return tables.memory_table(source)
+
+
 def read_columns(source: Any, columns: Mapping[str, str], name: str, encoding: str | None = None) -> pa.Table:
     """The named columns of a table, as strings or what the table holds."""
-    table = tables.memory_table(source)
-    if table is None and isinstance(source, str | Path) and Path(source).is_file():
-        table = tables.open_table(Path(source), encoding)
+    table = table_of(source, encoding)
     if table is None:
         raise DataError(
             f"{source} is no table of events; expected a .csv, .tsv, .parquet or .jsonl file with one event a row"
@@ -325,9 +330,7 @@ def item_titles(
     Raises:
         DataError: it has no two columns, or names none of the items.
     """
-    table = tables.memory_table(source)
-    if table is None and isinstance(source, str | Path) and Path(source).is_file():
-        table = tables.open_table(Path(source), encoding)
+    table = table_of(source, encoding)
     if table is None or len(table.columns) < 2:
         raise DataError(f"{source} is no table of items; expected a file with a column of ids and one of names")
     names = list(table.columns)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from unalike import objectives, training, views
+from unalike import encoders, objectives, training, views
 from unalike.records import Claim, Paper, Recipe
 
 PAPER = Paper(
@@ -37,6 +37,7 @@ RECIPE = Recipe(optimizer="adamw", learning_rate=1e-3, weight_decay=1e-4, batch_
 
 def build(settings: Settings, task: training.Task) -> training.Learner:
     encoder = task.encoders["clicks"]
+    assert isinstance(encoder, encoders.SASRec)
     alter = views.ClickViews(mask_id=encoder.mask_id, crop=settings.crop, mask=settings.mask, reorder=settings.reorder)
 
     def look(batch, generator):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from unalike import objectives, training
+from unalike import encoders, objectives, training
 from unalike.records import Claim, Paper, Recipe
 
 PAPER = Paper(
@@ -33,6 +33,7 @@ RECIPE = Recipe(optimizer="adamw", learning_rate=1e-3, weight_decay=1e-4, batch_
 
 def build(settings: Settings, task: training.Task) -> training.Learner:
     encoder = task.encoders["clicks"]
+    assert isinstance(encoder, encoders.SASRec)
 
     def look(batch, generator):
         [(clicks, _)] = batch.choose(task.roles["clicks"], generator)
