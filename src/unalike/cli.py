@@ -147,6 +147,22 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Cluster:
+    """Group a run's rows without labels: sizes, examples, and how well groups match classes if there are any."""
+
+    run: Positional[Annotated[Path, arg(metavar="RUN")]]
+    """A run directory, of any system."""
+    clusters: Annotated[int | None, arg(metavar="K")] = None
+    """How many; as many as there are classes if it is left out."""
+    role: Annotated[str | None, arg(metavar="ROLE")] = None
+    """Whose vectors, where there are several; those that a search looks through if it is left out."""
+    out: Annotated[Path, arg(metavar="FILE")] = Path("clusters.parquet")
+    """Where ids and clusters go."""
+    seed: int = 0
+    """Of the first centres."""
+
+
+@dataclass(frozen=True)
 class Report:
     """Write the run's report again: one page that opens offline."""
 
@@ -304,6 +320,7 @@ COMMANDS: dict[str, type] = {
     "search": Search,
     "evaluate": Evaluate,
     "score": Score,
+    "cluster": Cluster,
     "report": Report,
     "adapt": Adapt,
     "audit": Audit,
@@ -589,6 +606,32 @@ def score(arguments: Score, roles: Mapping[str, str]) -> None:
     out.print(table)
     if arguments.out is not None:
         out.print(f"Scores of all rows: {found.save(arguments.out)}")
+
+
+def cluster(arguments: Cluster, roles: Mapping[str, str]) -> None:
+    import unalike
+    from unalike import clustering
+
+    run = unalike.load(arguments.run)
+    found = clustering.cluster(run, arguments.clusters, role=arguments.role, seed=arguments.seed)
+    table = Table(box=None, pad_edge=False)
+    for name in ("cluster", "rows", "commonest class", "nearest to its centre"):
+        if name != "commonest class" or found.agreement is not None:
+            table.add_column(name, justify="right" if name in ("cluster", "rows") else "left")
+    for number, size in enumerate(found.sizes.tolist()):
+        inside = [found.labels[row] for row in (found.clusters == number).nonzero()[0]]
+        named = [label for label in inside if label is not None]
+        common = max(sorted(set(named)), key=named.count) if named else None
+        shown = [f"{common} ({100 * named.count(common) / len(named):.0f}%)" if common else ""]
+        examples = "; ".join((found.texts[row] or found.ids[row])[:40] for row in found.examples(number))
+        cells = [str(number), str(size), *(shown if found.agreement is not None else []), examples]
+        table.add_row(*map(_escaped, cells))
+    out.print(table)
+    if found.agreement is not None and found.chance is not None:
+        for name, words in (("nmi", "NMI"), ("ari", "ARI"), ("accuracy", "accuracy, matched one to one")):
+            value, chance = getattr(found.agreement, name), getattr(found.chance, name)
+            out.print(f"{words} with the classes: {value:.3f} (by chance {chance:.3f})")
+    out.print(f"Clusters of all rows: {found.save(arguments.out)}", markup=False)
 
 
 def adapt(arguments: Adapt, roles: Mapping[str, str]) -> None:
@@ -922,6 +965,7 @@ ACTIONS: dict[type, Any] = {
     Search: search,
     Evaluate: evaluate,
     Score: score,
+    Cluster: cluster,
     Report: report,
     Adapt: adapt,
     Audit: audit,

@@ -28,6 +28,22 @@ def blocks(page: Path, language: str) -> list[str]:
     return [code for name, code in BLOCK.findall(page.read_text(encoding="utf-8")) if name == language]
 
 
+def lay_clips(folder: Path) -> None:
+    """clips/ and animations.csv: squares that move right or down."""
+    films = runpy.run_path(str(ROOT / "tests" / "data" / "clip_files.py"))
+    rows = ["path,kind"]
+    for kind in ("right", "down"):
+        for number in range(8):
+            frames = films["moving_square"](kind, number)
+            films["write_film"](folder / "clips" / kind / f"{number}.mp4", frames)
+            shown = [Image.fromarray(frame) for frame in frames]
+            path = folder / "animated" / f"{kind}{number}.gif"
+            path.parent.mkdir(exist_ok=True)
+            shown[0].save(path, save_all=True, append_images=shown[1:])
+            rows.append(f"animated/{path.name},{kind}")
+    (folder / "animations.csv").write_text("\n".join(rows) + "\n")
+
+
 def lay_series(folder: Path) -> None:
     """series/, long.csv and wide.csv: waves of two paces."""
     generator = np.random.default_rng(0)
@@ -42,6 +58,19 @@ def lay_series(folder: Path) -> None:
             wide.append(",".join(f"{value:.4f}" for value in wave[:8]) + f",{kind}")
     for name, lines in (("long", long), ("wide", wide)):
         (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+
+
+def lay_graph(folder: Path) -> None:
+    """nodes.csv and edges.csv: words that are mostly joined to words of their own kind."""
+    generator = np.random.default_rng(0)
+    kinds = {"fruit": "apple pear plum", "tool": "hammer saw nail", "sea": "wave salt tide"}
+    owner = [list(kinds)[number % 3] for number in range(60)]
+    nodes = [f"n{i},{' '.join(generator.choice(kinds[kind].split(), 3))},{kind}" for i, kind in enumerate(owner)]
+    pairs = [
+        (i, j) for i, j in generator.integers(60, size=(400, 2)) if owner[i] == owner[j] or generator.random() < 0.1
+    ]
+    (folder / "nodes.csv").write_text("\n".join(["id,text,label", *nodes]) + "\n")
+    (folder / "edges.csv").write_text("\n".join(["source,target", *(f"n{i},n{j}" for i, j in pairs)]) + "\n")
 
 
 def lay_clicks(folder: Path) -> None:
@@ -92,6 +121,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             lines.append(f"r{number},{','.join(f'{value:.4f}' for value in row)}{kind}")
         (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
     lay_series(folder)
+    lay_graph(folder)
+    lay_clips(folder)
     lay_clicks(folder)
     tiny = runpy.run_path(str(ROOT / "tests" / "decoding" / "tiny_models.py"))
     for part in (tiny["llama"](window=256), tiny["tokenizer"]()):

@@ -1,0 +1,86 @@
+"""From two tables to groups of nodes, as a stranger would do it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from commands import unalike
+
+import unalike as library
+from unalike.clustering import cluster
+from unalike.errors import DataError, SettingsError
+
+KINDS = {"fruit": "apple pear plum", "tool": "hammer saw nail", "sea": "wave salt tide"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("graph")
+    generator = np.random.default_rng(0)
+    kinds = [list(KINDS)[i % 3] for i in range(60)]
+    nodes = [f"p{i},{' '.join(generator.choice(KINDS[kind].split(), 3))},{kind}" for i, kind in enumerate(kinds)]
+    pairs = [(i, j) for i, j in generator.integers(60, size=(400, 2)) if kinds[i] == kinds[j]]
+    (folder / "nodes.csv").write_text("\n".join(["id,text,label", *nodes]) + "\n")
+    (folder / "edges.csv").write_text("\n".join(["from,to", *(f"p{i},p{j}" for i, j in pairs)]) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(place: Path) -> str:
+    return unalike_fit(place, "scgc", "run")
+
+
+def unalike_fit(place: Path, system: str, out: str) -> str:
+    told = unalike(
+        "fit", "edges.csv", "--nodes", "nodes.csv", "--system", system, "--epochs", "40", "--out", out, cwd=place
+    )
+    assert "join nodes of two splits and are left out" in " ".join(told.split())
+    return out
+
+
+def test_groups_are_printed_and_written(place: Path, run: str) -> None:
+    told = unalike("cluster", run, "--clusters", "3", "--out", "groups.parquet", cwd=place)
+    assert "NMI with the classes" in told
+    table = pq.read_table(place / "groups.parquet")
+    assert table.column_names == ["id", "cluster", "distance"]
+    assert sorted(table["id"].to_pylist()) == sorted(f"p{i}" for i in range(60))
+    assert set(table["cluster"].to_pylist()) == {0, 1, 2}
+
+
+def test_groups_are_those_of_the_vectors(place: Path, run: str) -> None:
+    loaded = library.load(place / run)
+    found = cluster(loaded, 3)
+    assert found.sizes.tolist() == sorted(found.sizes.tolist(), reverse=True)
+    assert found.agreement is not None
+    assert found.agreement.accuracy > 0.8
+    for number in range(3):
+        rows = found.clusters == number
+        centre = loaded.vectors["graph"][rows].mean(axis=0)
+        expected = 1 - loaded.vectors["graph"][rows] @ centre / np.linalg.norm(centre)
+        np.testing.assert_allclose(found.distances[rows], expected, atol=1e-5)
+        assert found.distances[found.examples(number, 1)[0]] == found.distances[rows].min()
+
+
+def test_what_cannot_be_grouped_is_said(place: Path, run: str) -> None:
+    loaded = library.load(place / run)
+    with pytest.raises(SettingsError, match="expected 2 to 60"):
+        cluster(loaded, 61)
+    with pytest.raises(DataError, match="no vectors of 'image'"):
+        cluster(loaded, 3, role="image")
+
+
+def test_new_nodes_get_the_vectors_of_their_features(place: Path, run: str) -> None:
+    loaded = library.load(place / run)
+    again = loaded.embed(str(place / "edges.csv"), roles={"nodes": str(place / "nodes.csv")})
+    order = [again.ids.index(each) for each in loaded.items.ids]
+    np.testing.assert_allclose(again.vectors[order], loaded.vectors["graph"], atol=1e-5)
+
+
+@pytest.mark.parametrize("system", ["pamc", "sdcn"])
+def test_the_other_systems_take_the_same_files(place: Path, system: str) -> None:
+    loaded = library.load(place / unalike_fit(place, system, f"run-{system}"))
+    assert loaded.vectors["graph"].shape == (60, 10)
+    assert np.isfinite(loaded.vectors["graph"]).all()
