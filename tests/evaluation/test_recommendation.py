@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from unalike.errors import DataError
-from unalike.evaluation import NextItems, item_knn, most_popular, ndcg, recall_at_k
+from unalike.evaluation import NextItems, item_knn, most_popular, ndcg, next_item_scores, recall_at_k
 
 ITEMS = 23
 
@@ -102,3 +102,19 @@ def test_rules_that_learn_nothing_against_plain_counts() -> None:
     assert full == pytest.approx(held[:7] @ plain)
     counts = np.bincount(np.concatenate(histories), minlength=ITEMS)
     assert most_popular(learnt, ITEMS)(rows[:2]).tolist() == [counts.tolist()] * 2
+
+
+@pytest.mark.parametrize("returning", [False, True])
+def test_chance_is_what_random_scores_reach(returning: bool) -> None:
+    _, targets, _, history = world(3, rows=200)
+    asked = NextItems(targets, ITEMS, history, returning)
+    generator = np.random.default_rng(0)
+    drawn: dict[str, list[float]] = {}
+    for _ in range(40):
+        found = next_item_scores(
+            asked, lambda rows: generator.normal(size=(len(rows), ITEMS)), history(np.arange(200)), k=4
+        )
+        for score in found:
+            drawn.setdefault(score.name, []).append(score.value)
+    for score in found:
+        assert np.mean(drawn[score.name]) == pytest.approx(score.floors["chance"], abs=0.012)
