@@ -39,6 +39,7 @@ FLOORS = [
         "estimator",
         "checking",
         "adaptation",
+        "auditing",
         "recommendation",
     },
     {"cli", "__init__", "__main__"},

@@ -28,6 +28,10 @@ from .harness import confirm as confirm
 from .metrics import METRICS as METRICS
 from .metrics import Metric as Metric
 from .metrics import found_again as found_again
+from .modalities import accuracy_by_names as accuracy_by_names
+from .modalities import centres_apart as centres_apart
+from .modalities import recall_both_ways as recall_both_ways
+from .modalities import separability as separability
 from .rows import Result as Result
 from .rows import Row as Row
 from .rows import read_row as read_row

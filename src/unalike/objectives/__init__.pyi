@@ -83,6 +83,10 @@ from .score import score_sums as score_sums
 from .sigmoid import sigmoid as sigmoid
 from .sorting import odd_even_sort as odd_even_sort
 from .sorting import rank_shares as rank_shares
+from .speech import code_diversity as code_diversity
+from .speech import code_perplexity as code_perplexity
+from .speech import masked_codes as masked_codes
+from .speech import within_sequence as within_sequence
 from .subclasses import sbcl as sbcl
 from .subclasses import sbcl_temperatures as sbcl_temperatures
 from .temporal import mmd as mmd

@@ -46,6 +46,7 @@ FILES = (
     "image_text.siglip",
     "image_text.slip",
     "image_text.ccrk",
+    "image_text.contrastive_gap",
     "image_text.tip_adapter",
     "image_text.gda_clip",
     "security.cleanclip",
