@@ -29,6 +29,7 @@ from .images import Failure as Failure
 from .images import decode as decode
 from .images import iter_decoded as iter_decoded
 from .media import AudioColumn as AudioColumn
+from .media import ClipColumn as ClipColumn
 from .media import StackColumn as StackColumn
 from .media import TagsColumn as TagsColumn
 from .opening import open_set as open_set
@@ -39,6 +40,9 @@ from .readers import open_collection as open_collection
 from .readers import verify_pictures as verify_pictures
 from .series import series_column as series_column
 from .sets.wordnet import wordnet_links as wordnet_links
+from .sound import Sound as Sound
+from .sound import decode_sound as decode_sound
+from .sound import sound_column as sound_column
 from .splits import frequency_thirds as frequency_thirds
 from .splits import long_tail as long_tail
 from .splits import make_splits as make_splits

@@ -13,11 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unalike.data.columns import ArrayColumn, Column, ImageColumn, LabelColumn, TextColumn
+from unalike.data.media import AudioColumn, ClipColumn
 from unalike.data.series import series_column
+from unalike.data.sound import sound_column
 from unalike.data.tables import Table, Use
 from unalike.errors import DataError
 
-KINDS = ("image", "text", "array", "series", "label")
+KINDS = ("image", "text", "audio", "video", "array", "series", "label")
 
 
 def default_roles(table: Table, name: str, taken: Iterable[str]) -> dict[str, str]:
@@ -62,6 +64,8 @@ def use_of(role: str) -> Use:
     uses: dict[str, Use] = {
         "image": "strings",
         "text": "strings",
+        "audio": "strings",
+        "video": "strings",
         "array": "numbers",
         "series": "numbers",
         "label": "anything",
@@ -83,6 +87,12 @@ def column_from_table(
             return as_images(data[column], column, base, max_pixels)
         case "text":
             return as_text(data[column], column)
+        case "audio":
+            return as_recordings(data[column], column, base)
+        case "video":
+            if not _is_string(data[column].type):
+                raise _wrong_type(data[column].type, column, "paths of clips")
+            return ClipColumn(_paths(data[column], base))
         case "array":
             return as_array(dict(zip(data.column_names, data.columns, strict=True)))
     return as_label(as_values(data[column], column), classes.get(column))
@@ -101,6 +111,13 @@ def as_text(values: pa.ChunkedArray, column: str) -> TextColumn:
     if not _is_string(values.type) and not pa.types.is_null(values.type):
         raise _wrong_type(values.type, column, "strings, for texts")
     return TextColumn(values)
+
+
+def as_recordings(values: pa.ChunkedArray, column: str, base: Path) -> AudioColumn:
+    """Paths as recordings. Relative ones start at ``base``."""
+    if not _is_string(values.type):
+        raise _wrong_type(values.type, column, "paths of recordings")
+    return AudioColumn(_paths(values, base))
 
 
 def as_images(values: pa.ChunkedArray, column: str, base: Path, max_pixels: int) -> ImageColumn:
@@ -181,8 +198,12 @@ def column_of(kind: str, values: Any, max_pixels: int) -> Column:
             return TextColumn(values)
         case "array":
             return ArrayColumn(values)
+        case "audio":
+            return sound_column(values)
         case "series":
             return series_column(values)
+        case "video":
+            return ClipColumn(values)
         case "label":
             return LabelColumn.from_values(values)
     raise DataError(f"there is no kind of column {kind!r}; the kinds are {', '.join(KINDS)}")

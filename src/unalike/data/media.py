@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -28,23 +29,11 @@ class TagsColumn(TextColumn):
         return TagsColumn(self.array.take(pa.array(np.asarray(indices, np.int64))))
 
 
-class AudioColumn(Column):
-    """Recordings, as files: an entry is the path of one, left to the reader to decode.
+class FileColumn(Column):
+    """Things that stay in their files until a reader decodes them: an entry is the path of one."""
 
-    Args:
-        paths: for each row a path, or None where it is missing.
-        root: the folder that relative paths start from.
-
-    Raises:
-        DataError: when the content is asked for of a file that cannot be read.
-
-    Example:
-        >>> column = AudioColumn(["speech/one.ogg", None], root="/data")
-        >>> column[0].as_posix(), column[1]
-        ('/data/speech/one.ogg', None)
-    """
-
-    kind = "audio"
+    what: str
+    """What errors call one of them."""
 
     def __init__(self, paths: Sequence[str | Path | None], *, root: str | Path = "") -> None:
         self.root = Path(root)
@@ -57,15 +46,15 @@ class AudioColumn(Column):
         path = self._paths[index]
         return None if path is None else self.root / path
 
-    def select(self, indices: np.ndarray | Sequence[int]) -> AudioColumn:
-        return AudioColumn([self._paths[int(index)] for index in indices], root=self.root)
+    def select(self, indices: np.ndarray | Sequence[int]) -> Self:
+        return type(self)([self._paths[int(index)] for index in indices], root=self.root)
 
     @property
     def present(self) -> np.ndarray:
         return np.array([path is not None for path in self._paths], bool)
 
     def fingerprint(self) -> str:
-        hasher = hashlib.blake2b(b"audio", digest_size=16)
+        hasher = hashlib.blake2b(self.kind.encode(), digest_size=16)
         for index in range(len(self)):
             hasher.update(self._digest(index))
         return hasher.hexdigest()
@@ -85,7 +74,45 @@ class AudioColumn(Column):
         try:
             return hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
         except OSError as error:
-            raise DataError(f"recording {path} cannot be read: {error.strerror}") from error
+            raise DataError(f"{self.what} {path} cannot be read: {error.strerror}") from error
+
+
+class AudioColumn(FileColumn):
+    """Recordings, as files: an entry is the path of one, left to the reader to decode.
+
+    Args:
+        paths: for each row a path, or None where it is missing.
+        root: the folder that relative paths start from.
+
+    Raises:
+        DataError: when the content is asked for of a file that cannot be read.
+
+    Example:
+        >>> column = AudioColumn(["speech/one.ogg", None], root="/data")
+        >>> column[0].as_posix(), column[1]
+        ('/data/speech/one.ogg', None)
+    """
+
+    kind, what = "audio", "recording"
+
+
+class ClipColumn(FileColumn):
+    """Clips, as files: an entry is the path of one, left to the reader to decode.
+
+    Args:
+        paths: for each row a path, or None where it is missing.
+        root: the folder that relative paths start from.
+
+    Raises:
+        DataError: when the content is asked for of a file that cannot be read.
+
+    Example:
+        >>> column = ClipColumn(["jump/one.mp4", None], root="/data")
+        >>> column.kind, column[0].as_posix(), column[1]
+        ('video', '/data/jump/one.mp4', None)
+    """
+
+    kind, what = "video", "clip"
 
 
 class StackColumn(Column):

@@ -11,17 +11,18 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from unalike.data import casting, folders, series, tables
+from unalike.data import casting, clips, folders, series, sound, tables
 from unalike.data.collection import TOLERANCE, Collection, skip_unreadable
 from unalike.data.columns import ArrayColumn, Column, ImageColumn, LabelColumn
 from unalike.data.images import MAX_PIXELS, PICTURE_SUFFIXES, Failure, iter_decoded, iter_headers
+from unalike.data.media import AudioColumn, ClipColumn
 from unalike.errors import DataError
 
 Values = str | Sequence[Any] | np.ndarray
 
 ACCEPTED = (
-    "a folder of pictures or of series, a picture, a .csv, .tsv, .parquet, .jsonl, .npy, .npz or .ts file, or the"
-    " folder of a saved Hugging Face dataset; in Python also a list of pictures, paths or strings, an array, a mapping"
+    "a folder of pictures, recordings or series, a picture, a recording, a .csv, .tsv, .parquet, .jsonl, .npy, .npz or"
+    " .ts file, or the folder of a saved Hugging Face dataset; in Python also a list of pictures, paths or strings, an array, a mapping"
     " of roles to such lists, or a data frame"
 )
 
@@ -47,6 +48,8 @@ def open_collection(
     - A folder without pictures, of CSV, Parquet, NumPy or ``.ts`` files: each a time series (a ``.ts`` file has many),
       columns being channels and rows steps; a column called ``time``, ``timestamp``, ``date`` or the like is no
       channel and gives the order. ``NAME_TRAIN.ts`` and ``NAME_TEST.ts`` are splits.
+    - A folder without pictures, of films (MP4, AVI, WebM and the like): as a folder of pictures.
+    - A folder without pictures, of recordings (WAV, FLAC, OGG, MP3 and the like): as a folder of pictures.
     - A table (CSV, TSV, Parquet, JSON lines, also compressed; pandas or pyarrow in memory; a Hugging Face dataset on
       disk): ``roles`` say which column is what. A cell that is empty or NaN is missing; a row without any entry is
       left out and counted. ``{"series": "a,b"}`` with ids that repeat: each row is a step and each id a series.
@@ -147,6 +150,12 @@ def _from_path(path: Path, how: _How) -> Collection:
         saved, splits = tables.open_saved_dataset(path)
         return _from_table(saved, how, name, Path(how.base or path), splits)
     if is_folder:
+        films = folders.list_others(path, clips.CLIP_SUFFIXES)
+        if films is not None:
+            return _from_clips(path, films, how, name)
+        heard = folders.list_others(path, sound.SOUND_SUFFIXES)
+        if heard is not None:
+            return _from_sounds(path, heard, how, name)
         found = folders.list_others(path, series.SERIES_SUFFIXES, at_least=2) or folders.list_others(path, {".ts"})
         return _from_folder(path, how, name) if found is None else _from_series(path, found, how, name)
     if not is_file:
@@ -156,6 +165,10 @@ def _from_path(path: Path, how: _How) -> Collection:
     ending = path.suffix.lower()
     if ending in PICTURE_SUFFIXES:
         return _assemble({"image": ImageColumn([str(path)], max_pixels=how.max_pixels)}, how, name, ids=[path.name])
+    if ending in clips.CLIP_SUFFIXES:
+        return _assemble({"video": ClipColumn([str(path)])}, how, name, ids=[path.name])
+    if ending in sound.SOUND_SUFFIXES:
+        return _assemble({"audio": AudioColumn([str(path)])}, how, name, ids=[path.name])
     if ending in (".npy", ".npz"):
         return _from_arrays(_load_numpy(path), how, name)
     if ending == ".ts":
@@ -182,6 +195,43 @@ def _from_folder(folder: Path, how: _How, name: str) -> Collection:
     notes = []
     if found.others:
         notes.append(f"{_count(found.others, 'file is no picture and is', 'files are no pictures and are')} ignored")
+    return _assemble(columns, how, name, ids=found.ids, splits=found.splits, notes=notes)
+
+
+def _from_clips(folder: Path, found: folders.PictureFolder, how: _How, name: str) -> Collection:
+    """Films, one a file; they are decoded when they are packed for an encoder."""
+    asked = how.roles | how.columns_named()
+    if asked:
+        raise DataError(
+            f"{folder} is a folder of clips, which has no columns; asked for were"
+            f" {', '.join(f'{what}={column}' for what, column in asked.items())}. Its labels are the names of its"
+            " sub-folders; anything else stands in a table that names the clips: give that table with --video COLUMN"
+        )
+    columns: dict[str, Column] = {"video": ClipColumn(found.paths)}
+    if found.labels is not None and how.named["label"] is None:
+        columns["label"] = LabelColumn.from_values(found.labels)
+    notes = []
+    if found.others:
+        notes.append(f"{_count(found.others, 'file is no film and is', 'files are no films and are')} ignored")
+    return _assemble(columns, how, name, ids=found.ids, splits=found.splits, notes=notes)
+
+
+def _from_sounds(folder: Path, found: folders.PictureFolder, how: _How, name: str) -> Collection:
+    """Recordings, one a file."""
+    asked = how.roles | how.columns_named()
+    if asked:
+        raise DataError(
+            f"{folder} is a folder of recordings, which has no columns; asked for were"
+            f" {', '.join(f'{what}={column}' for what, column in asked.items())}. Its labels are the names of its"
+            " sub-folders; what is said and the like stands in a table that names the recordings: give that table"
+        )
+    columns: dict[str, Column] = {"audio": AudioColumn(found.paths)}
+    if found.labels is not None and how.named["label"] is None:
+        columns["label"] = LabelColumn.from_values(found.labels)
+    notes = []
+    if found.others:
+        others = _count(found.others, "file is no recording and is", "files are no recordings and are")
+        notes.append(f"{others} ignored")
     return _assemble(columns, how, name, ids=found.ids, splits=found.splits, notes=notes)
 
 
@@ -338,7 +388,7 @@ def _from_memory(source: Any, how: _How) -> Collection:
     kind = _kind_of_items(items)
     column = casting.column_of(kind, _based(items, how.base), how.max_pixels)
     paths = [str(item) for item in items if isinstance(item, str | Path)]
-    ids = paths if kind == "image" and len(set(paths)) == len(items) else None
+    ids = paths if kind in ("image", "audio") and len(set(paths)) == len(items) else None
     return _assemble({kind: column}, how, name, ids=ids)
 
 
@@ -393,6 +443,10 @@ def _complete(collection: Collection, tolerance: float) -> Collection:
             empty[:] = False
             broken = np.flatnonzero(~column.present)
             failures |= {int(row): Failure("a number is missing or not finite") for row in broken}
+        elif isinstance(column, AudioColumn):
+            headers, unheard = sound.survey(column)
+            failures |= unheard
+            notes += sound.notes_of(headers)
         elif isinstance(column, ImageColumn):
             for row, header in iter_headers(column):
                 if isinstance(header, Failure):
@@ -422,7 +476,10 @@ def _load_numpy(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a ``.npy`` file, mapped, or of a ``.npz`` file, read; nothing is unpickled."""
     try:
         if path.suffix.lower() == ".npy":
-            return {"array": np.load(path, mmap_mode="r", allow_pickle=False)}
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            if not isinstance(array, np.ndarray):
+                raise ValueError("it is an archive of arrays, whose name ends in .npz")
+            return {"array": array}
         with np.load(path, allow_pickle=False) as file:
             return {key: file[key] for key in file}
     except Exception as error:  # ValueError, EOFError, zipfile's and zlib's errors: whatever a damaged file leads to
@@ -443,7 +500,12 @@ def _kind_of_items(items: Sequence[Any]) -> str:
     there = [item for item in items if item is not None]
     if all(isinstance(item, str) for item in there):
         paths = bool(there) and all(Path(item).suffix.lower() in PICTURE_SUFFIXES for item in there)
-        return "image" if paths else "text"
+        heard = bool(there) and all(Path(item).suffix.lower() in sound.SOUND_SUFFIXES for item in there)
+        return "image" if paths else "audio" if heard else "text"
+    if there and all(
+        isinstance(item, str | Path) and Path(item).suffix.lower() in sound.SOUND_SUFFIXES for item in there
+    ):
+        return "audio"
     if all(isinstance(item, str | Path | bytes | Image.Image) or _is_picture(item) for item in there):
         return "image"
     if all(isinstance(item, list | tuple | np.ndarray) for item in there):

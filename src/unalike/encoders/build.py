@@ -15,11 +15,13 @@ from unalike.errors import RunError, SettingsError
 from unalike.registry import Registry
 
 from .base import Encoder
+from .clip_conv import ClipConv
 from .convnet import ConvNet
 from .dilated import DilatedConv
 from .ensemble import Ensemble
 from .gridnet import GridNet
 from .hugging_face import SentenceTransformersEncoder, TransformersEncoder
+from .mel_transformer import MelTransformer
 from .mlp import MLP
 from .ngrams import NgramEncoder
 from .nodes import NodeMLP
@@ -34,6 +36,8 @@ CHOICES: Registry[str, tuple[str, ...]] = {
     "text": ("ngram", "transformer", "hf:FOLDER", "st:FOLDER"),
     "array": ("mlp",),
     "series": ("dilated",),
+    "video": ("clip",),
+    "audio": ("mel",),
     "clicks": ("sasrec",),
     "graph": ("nodes", "smooth:STEPS"),
 }
@@ -51,6 +55,8 @@ _CLASSES: Registry[str, type[Encoder]] = {
     "st": SentenceTransformersEncoder,
     "mlp": MLP,
     "dilated": DilatedConv,
+    "clip": ClipConv,
+    "mel": MelTransformer,
     "sasrec": SASRec,
     "nodes": NodeMLP,
     "smooth": NodeMLP,

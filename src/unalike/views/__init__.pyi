@@ -1,6 +1,8 @@
 from .arrays import ArrayViews as ArrayViews
 from .base import View as View
 from .clicks import ClickViews as ClickViews
+from .clips import ClipViews as ClipViews
+from .clips import sampled_clips as sampled_clips
 from .image import ImageViews as ImageViews
 from .parameters import ImageParameters as ImageParameters
 from .plain import PlainViews as PlainViews
@@ -14,5 +16,7 @@ from .presets import simclr as simclr
 from .series import Overlap as Overlap
 from .series import SeriesViews as SeriesViews
 from .series import overlapping_windows as overlapping_windows
+from .sound import SoundViews as SoundViews
+from .sound import spans as spans
 from .text import TextViews as TextViews
 from .tokens import Tokens as Tokens
