@@ -103,7 +103,7 @@ def step_slope(trial: Trial, sizes: tuple[int, ...] = (2, 16)) -> float:
         rounds = []
         for _ in range(3):
             began = time.perf_counter()
-            stage.loss(seen).backward()
+            torch.autograd.backward(stage.loss(seen))
             rounds.append(time.perf_counter() - began)
         times.append(min(rounds))
     trial.learner.module.zero_grad()

@@ -177,7 +177,7 @@ def with_graph(
             f"nodes are described by numbers, texts or pictures; {collection.name} has {', '.join(collection.columns)}"
             + (f", and {', '.join(wrong)} was asked for" if wrong else "")
         )
-    notes = []
+    notes: list[str] = []
     nearest = re.fullmatch(r"knn:(\d+)", edges) if isinstance(edges, str) else None
     if nearest:
         pairs = nearest_neighbours(columns, int(nearest[1]), collection.splits)
@@ -218,7 +218,7 @@ def read_edges(
         pairs = np.stack([np.asarray(pc.fill_null(pc.index_in(side, ids), -1), np.int64) for side in sides], axis=1)
         named = [side.to_pylist() for side in sides]
     notes = []
-    lost = (pairs < 0).any(axis=1)
+    lost: np.ndarray = np.asarray((pairs < 0).any(axis=1))
     if lost.any():
         row = int(np.argmax(lost))
         missing = named[int(pairs[row, 0] >= 0)][row]
@@ -242,7 +242,7 @@ def read_edges(
 
 def _two_columns(edges: Any, encoding: str | None) -> list[pa.Array]:
     """The ids at both ends, as strings."""
-    table = tables.memory_table(edges)
+    table: tables.Table | None = tables.memory_table(edges)
     if table is None and isinstance(edges, str | Path) and Path(edges).is_file():
         table = tables.open_table(Path(edges), encoding)
     if table is None:
@@ -278,7 +278,7 @@ def nearest_neighbours(columns: Mapping[str, Column], count: int, splits: Mappin
         raise SettingsError(f"got knn:{count}; expected at least 1 neighbour")
     parts = []
     for column in columns.values():
-        if isinstance(column, TextColumn):
+        if not isinstance(column, ArrayColumn | ImageColumn):
             raise DataError("nearest neighbours are found among numbers or pictures; give edges for texts as a file")
         values = column.values if isinstance(column, ArrayColumn) else small_pictures(column)
         values = np.where(column.present[:, None], values, 0)
@@ -303,7 +303,9 @@ def small_pictures(column: ImageColumn, size: int = 16) -> np.ndarray:
 
     found = np.zeros((len(column), size * size), np.float32)
     for row in np.flatnonzero(column.present):
-        picture = column[int(row)].convert("L").resize((size, size), Image.Resampling.BICUBIC)
+        whole = column[int(row)]
+        assert whole is not None, "present rows have a picture"
+        picture = whole.convert("L").resize((size, size), Image.Resampling.BICUBIC)
         found[row] = np.asarray(picture, np.float32).reshape(-1) / 255
     return found
 
@@ -353,7 +355,7 @@ def open_nodes(
     """
     from unalike.data.readers import open_collection
 
-    table = tables.memory_table(nodes)
+    table: tables.Table | None = tables.memory_table(nodes)
     if table is None and isinstance(nodes, str | Path) and Path(nodes).is_file():
         table = tables.open_table(Path(nodes), encoding)
     chosen = dict(roles or {})

@@ -15,6 +15,7 @@ from .graphs import Influence as Influence
 from .graphs import autoencoding as autoencoding
 from .graphs import disturbed as disturbed
 from .graphs import graph_order as graph_order
+from .graphs import node_parts as node_parts
 from .group import Group as Group
 from .inputs import Rows as Rows
 from .inputs import inputs_of as inputs_of

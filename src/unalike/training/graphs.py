@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from unalike import pairing
-from unalike.encoders import NodeMLP, Nodes
+from unalike.encoders import NodeMLP, Nodes, projector
+from unalike.errors import SettingsError
 from unalike.training.batch import Inputs
+from unalike.training.learner import Task
 from unalike.training.order import Order, ShuffledOrder
 from unalike.training.stages import Stage
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 class WholeGraph:
@@ -72,10 +78,27 @@ class Influence:
         return self._found
 
 
-def disturbed(nodes: Nodes, random_edges: float):  # type: ignore[no-untyped-def]
+def disturbed(nodes: Nodes, random_edges: float) -> csr_array:
     """The edges among some nodes, scipy ``(B, B)``, with a share of random ones added; the same ones each time."""
     generator = torch.Generator().manual_seed(int(nodes.rows.sum()) % 2**31)
     return pairing.with_random_edges(nodes.adjacency, random_edges, generator)
+
+
+def node_parts(task: Task, clusters: int) -> tuple[NodeMLP, str, nn.Module, pairing.StudentClusters]:
+    """What systems that cluster nodes are made of: encoder, role of the graph, decoder and clusters.
+
+    Args:
+        task: has an encoder of nodes; with labels it tells how many classes there are.
+        clusters: how many; 0 takes the number of classes, or 10 without labels.
+
+    Raises:
+        SettingsError: the encoder reads no nodes.
+    """
+    encoder, role = task.encoders["graph"], task.roles["graph"][0]
+    if not isinstance(encoder, NodeMLP):
+        raise SettingsError(f"nodes are clustered by an encoder of nodes; given: {encoder.describe()}")
+    decoder = projector(encoder.width, encoder.hidden, encoder.features, batch_norm=False)
+    return encoder, role, decoder, pairing.StudentClusters(clusters or task.classes or 10, encoder.width)
 
 
 def autoencoding(encoder: NodeMLP, decoder: nn.Module, role: str, *, share: float) -> Stage:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from unalike import claims, objectives, pairing, training
-from unalike.encoders import projector
+from unalike import claims, objectives, training
 from unalike.records import Bed, Claim, Measure, Paper, Recipe
 
 PAPER = Paper(
@@ -38,9 +37,7 @@ RECIPE = Recipe(optimizer="adamw", learning_rate=1e-3, weight_decay=0.0, batch_s
 
 
 def build(settings: Settings, task: training.Task) -> training.Learner:
-    encoder, [role, *_] = task.encoders["graph"], task.roles["graph"]
-    clusters = pairing.StudentClusters(settings.clusters or task.classes or 10, encoder.width)
-    decoder = projector(encoder.width, encoder.hidden, encoder.features, batch_norm=False)
+    encoder, role, decoder, clusters = training.node_parts(task, settings.clusters)
     influence = training.Influence(settings.hops)
 
     def look(batch, generator):

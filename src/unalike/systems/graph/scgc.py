@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from unalike import claims, encoders, objectives, pairing, training
+from unalike import claims, objectives, training
 from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
 
 PAPER = Paper(
@@ -43,9 +43,7 @@ RECIPE = Recipe(optimizer="adamw", learning_rate=1e-3, weight_decay=0.0, batch_s
 def build(settings: Settings, task: training.Task) -> training.Learner:
     from torch import nn
 
-    encoder, [role, *_] = task.encoders["graph"], task.roles["graph"]
-    clusters = pairing.StudentClusters(settings.clusters or task.classes or 10, encoder.width)
-    decoder = encoders.projector(encoder.width, encoder.hidden, encoder.features, batch_norm=False)
+    encoder, role, decoder, clusters = training.node_parts(task, settings.clusters)
     influence = training.Influence(settings.hops, cumulative=settings.cumulative, random_edges=settings.random_edges)
 
     def look(batch, generator):
@@ -83,12 +81,11 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
 
 def autoencoder_alone(settings, task):
     """The control: the autoencoder for all of the steps; its vectors are clustered by k-means."""
-    encoder = task.encoders["graph"]
-    decoder = encoders.projector(encoder.width, encoder.hidden, encoder.features, batch_norm=False)
+    encoder, role, decoder, _ = training.node_parts(task, settings.clusters)
     return training.Learner(
         modules={"encoder": encoder, "decoder": decoder},
         encoders={"graph": encoder},
-        stages=(training.autoencoding(encoder, decoder, task.roles["graph"][0], share=1.0),),
+        stages=(training.autoencoding(encoder, decoder, role, share=1.0),),
     )
 
 

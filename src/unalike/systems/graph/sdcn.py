@@ -41,9 +41,7 @@ CLAIM = Claim(sentence="Adding an autoencoder's layers to graph convolutions giv
 def build(settings: Settings, task: training.Task) -> training.Learner:
     from torch import nn
 
-    encoder, [role, *_] = task.encoders["graph"], task.roles["graph"]
-    clusters = pairing.StudentClusters(settings.clusters or task.classes or 10, encoder.width)
-    decoder = encoders.projector(encoder.width, encoder.hidden, encoder.features, batch_norm=False)
+    encoder, role, decoder, clusters = training.node_parts(task, settings.clusters)
     lengths = [encoder.features, *[encoder.hidden] * encoder.depth, encoder.width, len(clusters.centres)]
     gcn = encoders.DeliveryGCN(lengths, share=settings.share)
 
