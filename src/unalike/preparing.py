@@ -22,6 +22,9 @@ LEAST_ROWS = 4
 
 def default_system(collection: Collection, unseen: tuple[str, ...] = ()) -> str:
     """The system for data of this shape, when the user names none."""
+    if collection.roles("graph"):
+        # The comparison of all pairs of nodes is what scgc costs; pamc's cost is linear in them.
+        return "scgc" if len(collection) <= 4096 else "pamc"
     pictures = [role for role in collection.roles("image") if role not in unseen]
     if pictures and collection.roles("text"):
         return "slip" if len(pictures) > 1 else "clip"
@@ -156,7 +159,8 @@ def chosen_encoder(collection: Collection, roles: Sequence[str], size: int) -> s
 
 def flags_of(role: str) -> str:
     """The flags that name the column or columns of a role."""
-    return "--user COLUMN --item COLUMN --time COLUMN" if role == "clicks" else f"--{role} COLUMN"
+    told = {"clicks": "--user COLUMN --item COLUMN --time COLUMN", "graph": "--edges FILE, or --edges knn:3"}
+    return told.get(role, f"--{role} COLUMN")
 
 
 def usable_rows(
