@@ -20,6 +20,9 @@ from unalike.training.stages import Stage
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+LARGE = 10_000
+"""Nodes above which rarer walks are left out, or the walks of a large graph would outgrow the memory."""
+
 
 class WholeGraph:
     """One batch with all nodes an epoch, always in the same order.
@@ -73,7 +76,8 @@ class Influence:
         """Sparse ``(B, B)``; see `unalike.pairing.influence`."""
         if self._found is None or self._rows is None or not np.array_equal(self._rows, nodes.rows):
             graph = disturbed(nodes, self.random_edges)
-            found = pairing.influence(graph, self.hops, cumulative=self.cumulative)
+            least = 1e-3 if len(nodes) <= LARGE else 1e-2
+            found = pairing.influence(graph, self.hops, cumulative=self.cumulative, least=least)
             self._rows, self._found = nodes.rows, pairing.as_tensor(found, nodes.features.device)
         return self._found
 
