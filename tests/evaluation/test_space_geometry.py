@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from unalike.errors import DataError, SettingsError
 from unalike.evaluation import (
     alignment,
+    changed_by_words,
+    cross_uniformity,
     effective_rank,
     even_uniformity,
+    explained_dimensions,
     geometry,
     hubness,
     modality_gap,
@@ -215,3 +218,47 @@ def test_spaces_must_fit():
         modality_gap(np.ones((4, 3)), np.ones((4, 2)))
     with pytest.raises(DataError, match="4 first, 5 second"):
         alignment(np.ones((4, 3)), np.ones((5, 3)))
+
+
+@pytest.mark.parametrize("rows", [2, 7, 40])
+def test_uniformity_across_two_modalities_is_that_of_loops(rows: int) -> None:
+    rng = np.random.default_rng(rows)
+    one, other = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in rng.normal(size=(2, rows, 5)))
+    pairs = [np.exp(-2 * ((one[i] - other[j]) ** 2).sum()) for i in range(rows) for j in range(rows) if i != j]
+    assert cross_uniformity(one, other) == pytest.approx(np.log(np.mean(pairs)), abs=1e-5)
+
+
+def test_opposite_clouds_are_further_apart_than_one_that_is_spread_evenly() -> None:
+    rng = np.random.default_rng(0)
+    cloud = rng.normal(size=(300, 8)) + 5 * np.eye(8)[0]
+    spread = rng.normal(size=(2, 300, 8))
+    assert cross_uniformity(cloud, -cloud) < cross_uniformity(*spread) < cross_uniformity(cloud, cloud)
+
+
+def test_explained_dimensions_are_those_of_the_spectrum() -> None:
+    rng = np.random.default_rng(0)
+    axes = np.linalg.qr(rng.normal(size=(60, 6)))[0]
+    axes = np.linalg.qr(axes - axes.mean(0))[0]  # centred columns of length one
+    turned = np.linalg.qr(rng.normal(size=(10, 10)))[0][:6]
+    cloud = (axes * np.sqrt([50, 30, 15, 4, 0.9, 0.1])) @ turned + 7.0
+    for share, expected in ((0.49, 1), (0.79, 2), (0.94, 3), (0.985, 4), (0.998, 5), (0.99999, 6)):
+        assert explained_dimensions(cloud, share=share) == expected
+    assert explained_dimensions(np.full((9, 4), 0.1, np.float32)) == 0
+
+
+def test_changed_by_words_finds_what_the_sum_is_nearest_to() -> None:
+    rng = np.random.default_rng(1)
+    pictures = rng.normal(size=(20, 6))
+    pictures /= np.linalg.norm(pictures, axis=1, keepdims=True)
+    words = rng.normal(size=(2, 15, 6))
+    words /= np.linalg.norm(words, axis=2, keepdims=True)
+    sources, targets = rng.integers(0, 10, 15), rng.integers(10, 20, 15)
+    expected = []
+    for n in range(15):
+        query = pictures[sources[n]] + words[1, n] - words[0, n]
+        nearest = max((j for j in range(20) if j != sources[n]), key=lambda j, q=query: pictures[j] @ q)
+        expected.append(nearest == targets[n])
+    found = changed_by_words(pictures, sources, targets, words[0], words[1])
+    assert found.tolist() == expected
+    with pytest.raises(DataError, match="from one of 3 pictures to another"):
+        changed_by_words(np.eye(3), np.array([1]), np.array([1]), np.eye(3)[:1], np.eye(3)[:1])

@@ -1,3 +1,4 @@
+from .arithmetic import changed_by_words as changed_by_words
 from .bench import Space as Space
 from .bootstrap import bootstrap_interval as bootstrap_interval
 from .clustering import Agreement as Agreement
@@ -13,8 +14,10 @@ from .forecasting import Forecast as Forecast
 from .forecasting import ridge_forecast as ridge_forecast
 from .forecasting import svm_probe as svm_probe
 from .geometry import alignment as alignment
+from .geometry import cross_uniformity as cross_uniformity
 from .geometry import effective_rank as effective_rank
 from .geometry import even_uniformity as even_uniformity
+from .geometry import explained_dimensions as explained_dimensions
 from .geometry import hubness as hubness
 from .geometry import isotropy as isotropy
 from .geometry import modality_gap as modality_gap

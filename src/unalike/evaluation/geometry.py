@@ -222,6 +222,74 @@ def modality_separability(first: Vectors, second: Vectors, *, sample: int = 5000
     return linear_probe(learnt, sides[0], asked, sides[1], strengths=(0.1,)).value
 
 
+def cross_uniformity(first: Vectors, second: Vectors, *, scale: float = 2.0) -> float:
+    """Log of the mean Gaussian potential of all pairs of an entry in one modality and another row's in the other.
+
+    Fahim, Murphy and Fyshe, *It's Not a Modality Gap: Characterizing and Addressing the Contrastive Gap* (2024). Lower
+    is more even: 0 where all entries are one point; two clouds that fill one sphere evenly have `even_uniformity`, and
+    two that lie on opposite sides have less.
+
+    Args:
+        first: ``(N, D)``, two rows or more.
+        second: ``(N, D)``, row i being the positive of row i, which it is not compared with.
+        scale: ``t`` of the potential ``exp(-t |x - y|^2)``.
+
+    Raises:
+        DataError: shapes differ, fewer than two rows, or numbers that are not finite.
+        SettingsError: a scale that is not above zero.
+
+    Example:
+        >>> import numpy as np
+        >>> from unalike.evaluation import cross_uniformity
+        >>> round(cross_uniformity(np.eye(2), np.eye(2)), 3)
+        -4.0
+    """
+    if not scale > 0:
+        raise SettingsError(f"got scale={scale}; expected a number above 0")
+    one, other = _pair(first, second)
+    count = len(one)
+    if count < 2:
+        raise DataError("got one pair; expected two or more to compare with each other")
+    total = 0.0
+    for start in range(0, count, _ROWS_AT_ONCE):
+        rows = one[start : start + _ROWS_AT_ONCE]
+        strip = (rows @ other.t()).mul_(2).sub_(2).clamp_(max=0).mul_(scale).exp_()
+        total += float(strip.sum(dtype=torch.float64)) - float(strip.diagonal(start).sum(dtype=torch.float64))
+    return math.log(total / (count * (count - 1)))
+
+
+def explained_dimensions(vectors: Vectors, *, share: float = 0.99) -> int:
+    """How many principal components hold a share of the variance: the dimensions that a cloud of vectors fills.
+
+    Args:
+        vectors: ``(N, D)``, taken as they are.
+        share: of the variance, above 0 and at most 1.
+
+    Returns:
+        From 0, all vectors being one point, to ``min(N - 1, D)``.
+
+    Raises:
+        DataError: no matrix, or numbers that are not finite.
+        SettingsError: a share out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> from unalike.evaluation import explained_dimensions
+        >>> explained_dimensions(np.diag([10.0, 10.0, 0.1])[:, :3]), explained_dimensions(np.ones((4, 3)))
+        (1, 0)
+    """
+    if not 0 < share <= 1:
+        raise SettingsError(f"got share={share}; expected above 0 and at most 1")
+    held = matrix(vectors, "vectors").double()
+    values = torch.linalg.svdvals(held - held.mean(dim=0)).square()
+    scale = float(held.square().sum())
+    values = values[values > scale * (4 * torch.finfo(torch.float32).eps) ** 2]
+    if not len(values):
+        return 0
+    reached = values.cumsum(dim=0) / values.sum() >= share - 1e-12
+    return int(reached.long().argmax()) + 1
+
+
 def hubness(
     vectors: Vectors,
     queries: Vectors | None = None,
