@@ -28,11 +28,14 @@ def cleanclip(
     arXiv:2303.03323, equations 2 and 3.
 
     Args:
-        images, texts: unit vectors ``(B, D)``, row i of both a pair.
-        image_views, text_views: unit vectors ``(B, D)`` of random views of the same rows.
+        images: unit vectors ``(B, D)``.
+        texts: unit vectors ``(B, D)``, row i describing image i.
+        image_views: unit vectors ``(B, D)`` of random views of the images.
+        text_views: unit vectors ``(B, D)`` of random views of the texts.
         logit_scale: what all scores are multiplied by; a tensor gets its gradient.
         pairing: where texts occur again: their rows are then positives of each other across modalities and among texts.
-        across, within: weights of the two parts; 1 in the paper.
+        across: weight of CLIP's loss; 1 in the paper.
+        within: weight of the self-supervision; 1 in the paper.
 
     Data: pairs across two modalities.
     Cost: 32 B^2 D flops; memory O(B D).
