@@ -5,7 +5,7 @@
 Each system trains twice from the same seed with the same batches, in one process and in two. Beside the largest
 difference of any parameter or buffer stands the control: one process, three times, whose initial weights were moved by
 a unit in the last place. Networks with rectifiers and maxima have gradients that jump, so the control shows what
-rounding alone may do. The loop, the optimiser (SGD, no weight decay), the batches and the views are those of `unalike fit`.
+rounding alone may do. Loop, optimiser (SGD, no weight decay), batches and views are those of `unalike fit`.
 """
 
 from __future__ import annotations

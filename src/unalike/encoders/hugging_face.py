@@ -43,9 +43,10 @@ class TransformersEncoder(TextEncoder):
     ) -> None:
         transformers = require_transformers()
         path = _folder(folder, "config.json")
-        with seeded(0):  # a pooler that the folder does not hold is drawn at random
+        # A pooler that the folder does not hold is drawn at random.
+        with seeded(0), _readable(path):
             model = transformers.AutoModel.from_pretrained(path, local_files_only=True, dtype=torch.float32)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(path, local_files_only=True)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(path, local_files_only=True)
         self._set(model, tokenizer, pooling, length, frozen)
 
     def _set(self, model: Any, tokenizer: Any, pooling: Pooling, length: int, frozen: bool) -> None:
@@ -111,7 +112,8 @@ class SentenceTransformersEncoder(TextEncoder):
             raise MissingExtra("sentence-transformers", "text") from error
         super().__init__()
         path = _folder(folder, "modules.json")
-        self.model: Any = SentenceTransformer(str(path), device="cpu", local_files_only=True)
+        with _readable(path):
+            self.model: Any = SentenceTransformer(str(path), device="cpu", local_files_only=True)
         width = self.model.get_embedding_dimension()
         if width is None:
             raise SettingsError(f"the model in {folder} does not say how long its vectors are")
@@ -168,6 +170,15 @@ def require_transformers() -> Any:
     except ImportError as error:
         raise MissingExtra("transformers", "text") from error
     return transformers
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """Say which folder it was, whatever a damaged model leads to."""
+    try:
+        yield
+    except Exception as error:  # these packages raise nothing more special
+        raise SettingsError(f"the model in {folder} cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _folder(folder: str | Path, needed: str) -> Path:
