@@ -40,6 +40,7 @@ FLOORS = [
         "checking",
         "adaptation",
         "auditing",
+        "clustering",
         "recommendation",
     },
     {"cli", "__init__", "__main__"},

@@ -39,7 +39,7 @@ def influence(adjacency: csr_array, hops: int, *, cumulative: bool = True, least
         >>> from scipy.sparse import csr_array
         >>> from unalike.pairing.influence import influence
         >>> path = csr_array(np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32))
-        >>> influence(path, 2, cumulative=False).toarray().round(2)[0].tolist()
+        >>> [round(float(weight), 2) for weight in influence(path, 2, cumulative=False).toarray()[0]]
         [0.42, 0.42, 0.17]
     """
     if hops < 1:
