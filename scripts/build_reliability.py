@@ -116,8 +116,8 @@ def gather() -> str:
         for row in processes["gather"]
     ]
     return (
-        "\n## What the gather costs\n\nForward and backward, gloo, all processes on one core of one machine (so that they "
-        "take turns):\n\n| processes | rows of each | width | milliseconds |\n|---|---|---|---|\n"
+        "\n## What the gather costs\n\nForward and backward, gloo, all processes on one core of one machine, where "
+        "they take turns:\n\n| processes | rows of each | width | milliseconds |\n|---|---|---|---|\n"
         + "\n".join(lines)
         + "\n"
     )

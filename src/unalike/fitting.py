@@ -18,7 +18,17 @@ from unalike.data import Collection, Column, open_collection, skip_unreadable
 from unalike.data.clicks import ROLES as EVENT_ROLES
 from unalike.data.graphs import ROLES as GRAPH_ROLES
 from unalike.errors import DataError, RunError, SettingsError
-from unalike.files import cache_folder, checksum, damaged, read_json, sweep, write_bytes, write_json, write_sealed
+from unalike.files import (
+    cache_folder,
+    checksum,
+    damaged,
+    disk_errors,
+    read_json,
+    sweep,
+    write_bytes,
+    write_json,
+    write_sealed,
+)
 from unalike.items import Items
 from unalike.preparing import plan
 from unalike.run import FORMAT, Run, choose_text_role, embed_prepared, read_record, sealed
@@ -383,7 +393,8 @@ def prepare(collection: Collection, spec: Spec) -> Ready:
 def prepared(encoder: encoders.Encoder, column: Column) -> encoders.Prepared:
     """A column made ready; what the cache holds of it is used only if it has the checksum that it was written with."""
     cache = cache_folder() / "prepared"
-    found = encoder.prepare(column, cache=cache)
+    with disk_errors(cache):
+        found = encoder.prepare(column, cache=cache)
     pixels = getattr(found, "pixels", None)
     if not isinstance(pixels, np.memmap) or pixels.filename is None:
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,3 +60,48 @@ def test_a_run_goes_on_when_there_is_room_again(small_disk: Path, tmp_path: Path
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
     again = unalike.resume(small_disk / "run", ROWS)
     assert (again.folder / "weights.safetensors").read_bytes() == (whole.folder / "weights.safetensors").read_bytes()
+
+
+def remount(place: Path, size: int) -> None:
+    """Give the small disk another size in bytes."""
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(place)], check=True)
+
+
+def test_wherever_the_disk_is_full_the_run_goes_on(small_disk: Path, tmp_path: Path) -> None:
+    options = {"steps": 6, "batch_size": 16, "checkpoint_minutes": 1e-9, "device": "cpu"}
+    whole = unalike.fit(ROWS, out=tmp_path / "whole", **options)
+    total = sum(path.stat().st_size for path in whole.folder.rglob("*") if path.is_file())
+    stopped = set()
+    for share in (0.02, 0.3, 0.5, 0.7, 0.85, 0.95):
+        remount(small_disk, max(8192, int(share * total)))
+        with pytest.raises(RunError, match="No space left") as caught:
+            unalike.fit(ROWS, out=small_disk / "run", **options)
+        stopped.add(str(caught.value).split("cannot write ")[1].split(" ")[0].removeprefix(f"{small_disk}/run/"))
+        remount(small_disk, 4 * total)
+        again = (
+            unalike.resume(small_disk / "run", ROWS)
+            if (small_disk / "run" / "run.json").exists()
+            else unalike.fit(ROWS, out=small_disk / "run", **options)
+        )
+        for name in ("weights.safetensors", "vectors.safetensors", "metrics.jsonl", "scores.json"):
+            assert (again.folder / name).read_bytes() == (whole.folder / name).read_bytes(), (share, name)
+        shutil.rmtree(small_disk / "run")
+    assert len(stopped) >= 3, stopped
+
+
+def test_a_full_disk_under_the_cache_and_under_vectors(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from unalike import encoders
+    from unalike.data import ImageColumn
+    from unalike.encoders import packed
+    from unalike.fitting import prepared
+
+    monkeypatch.setenv("UNALIKE_CACHE", str(small_disk / "cache"))
+    kept = {"fit": "crop", "cache": None, "in_memory": 0}
+    monkeypatch.setattr(packed.PackedImages.from_column.__func__, "__kwdefaults__", kept)
+    pictures = ImageColumn([np.zeros((64, 64, 3), np.uint8)] * 100)
+    with pytest.raises(RunError, match=r"cannot write .*disk/cache.*No space left"):
+        prepared(encoders.build_encoder("conv", [pictures], size=64, seed=0), pictures)
+    vectors = unalike.run.Embedded(["a"] * 4000, {"array": np.random.default_rng(0).random((4000, 100), np.float32)})
+    with pytest.raises(RunError, match=r"cannot write .*vectors.parquet.*No space left"):
+        vectors.save(small_disk / "vectors.parquet")
+    assert not [path for path in small_disk.rglob("*") if path.is_file() and path.stat().st_size]

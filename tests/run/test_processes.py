@@ -120,7 +120,7 @@ def children(number: int) -> list[int]:
 
 
 def test_the_systems_that_keep_state_agree() -> None:
-    names = ["moco-v2", "swav", "isogclr", "simcse, transformer"]
+    names = ["moco-v2", "swav", "isogclr", "simcse"]
     done = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / "processes.py", "--steps", "4", "--nudges", "0", "--systems", *names],
         capture_output=True,
