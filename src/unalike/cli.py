@@ -689,9 +689,7 @@ def audit(arguments: Audit, roles: Mapping[str, str]) -> None:
     given = None if arguments.repair is not None else roles or None
     show(
         run.folder,
-        run.audit(
-            arguments.data, system=system, target=arguments.suspect, seed=arguments.seed, roles=given, **names
-        ),
+        run.audit(arguments.data, system=system, target=arguments.suspect, seed=arguments.seed, roles=given, **names),
     )
     if arguments.repair is None:
         return
@@ -710,9 +708,7 @@ def audit(arguments: Audit, roles: Mapping[str, str]) -> None:
     out.print(f"repaired by {system}: {repaired.folder}", markup=False)
     # The same pictures and training rows as before: the clean pairs need not have them.
     data = remembered(run) if arguments.data is None else arguments.data
-    found = repaired.audit(
-        data, system=system, target=arguments.suspect, seed=arguments.seed, origin=run, **names
-    )
+    found = repaired.audit(data, system=system, target=arguments.suspect, seed=arguments.seed, origin=run, **names)
     show(repaired.folder, found)
     show_scores(headline(repaired.scores))
 

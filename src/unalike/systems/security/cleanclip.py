@@ -74,7 +74,7 @@ def build(settings: Settings) -> audit.Audit:
             audit.Attack(trigger=audit.Sine(), target="animals-nature", rate=settings.rate),
         ],
         # Not the paper's: what a repaired model no longer believes was a wrong caption.
-        detect=lambda pictures, captions: audit.pair_distance(pictures, captions),
+        detect=lambda pictures, captions: audit.pair_distance(pictures, captions),  # type: ignore[arg-type]
         repair=repair,
         recipe=RECIPE,
     )
