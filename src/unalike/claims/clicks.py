@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from unalike import evaluation
-from unalike.claims.trial import Side, Trial
-from unalike.encoders.sasrec import PackedClicks
+
+if TYPE_CHECKING:  # system files name these metrics, and the list of systems imports no torch
+    from unalike.claims.trial import Side, Trial
+    from unalike.encoders.sasrec import PackedClicks
 
 
 def asked(side: Side) -> tuple[evaluation.NextItems, PackedClicks, np.ndarray]:
@@ -24,6 +26,8 @@ def asked(side: Side) -> tuple[evaluation.NextItems, PackedClicks, np.ndarray]:
 
 def ranks(trial: Trial) -> evaluation.Ranks:
     """The ranks of the next items of the scored rows, by the trained model; worked out once a trial."""
+    import torch
+
     if "ranks" not in trial.scratch:
         assert trial.learner is not None
         question, packed, numbers = asked(trial.scored)

@@ -37,8 +37,8 @@ class ClickViews(View[Tokens]):
         >>> from unalike.views import ClickViews, Tokens
         >>> clicks = Tokens(torch.arange(1, 9).repeat(2, 1), torch.ones(2, 8, dtype=torch.bool))
         >>> looks = ClickViews(mask_id=9).views(clicks, torch.Generator().manual_seed(0), count=2)
-        >>> looks[0].mask.sum(1).tolist(), looks[1].mask.sum(1).tolist()
-        ([8, 4], [4, 8])
+        >>> [look.ids[0].tolist() for look in looks]
+        [[1, 4, 2, 3, 5, 6, 7, 8], [1, 2, 3, 9, 5, 6, 7, 9]]
     """
 
     mask_id: int
