@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     sizes = [size for size in (1000, 2000, 4000, 8000, 16_000, 32_000, 64_000) if size <= arguments.largest]
-    result: dict[str, object] = {"machine": platform.platform(), "threads": 1, "sizes": sizes}
+    result: dict[str, object] = {"machine": platform.machine(), "threads": 1, "sizes": sizes}
     context = multiprocessing.get_context("spawn")
     for name in ("pamc", "scgc"):
         seconds, memory = [], []
