@@ -42,6 +42,7 @@ FILES = (
     "image.mcl",
     "text.simcse",
     "text.simcse_supervised",
+    "text.whitenedcse",
     "image_text.clip",
     "image_text.siglip",
     "image_text.slip",
@@ -111,7 +112,7 @@ def all_systems(modality: str | None = None, kind: Kind | None = None) -> list[S
 
     Example:
         >>> [system.slug for system in all_systems("text")]
-        ['simcse', 'simcse-supervised']
+        ['simcse', 'simcse-supervised', 'whitenedcse']
         >>> [system.slug for system in all_systems(kind="decoder")][:2]
         ['contrastive-search', 'adacad']
     """

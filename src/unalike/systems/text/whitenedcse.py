@@ -1,0 +1,128 @@
+"""WhitenedCSE: whiten a sentence's vectors in shuffled groups; every shuffle makes another positive.
+
+Whitening spreads a batch evenly over all directions, which contrast with other sentences does only slowly. Done group
+by group, in a grouping drawn anew for each of three passes with dropout, it also makes the three more different than
+dropout alone does, so that there is more to align.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from unalike import encoders, evaluation, objectives, pairing, training
+from unalike.errors import SettingsError
+from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
+
+PAPER = Paper(
+    number=25,
+    slug="whitenedcse",
+    title="Whitening-based Contrastive Learning of Sentence Embeddings",
+    authors="Zhuo, Sun, Wang, Zhu, Yang",
+    year=2023,
+    venue="ACL",
+    modality="text",
+    roles=("text",),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    temperature: float = 0.05  # the authors' code
+    passes: int = 3  # the authors' code: one sentence and two positives
+    group_size: int = 6  # dimensions in a group at most: 768 in 128 groups in the authors' code
+
+
+RECIPE = Recipe(optimizer="adamw", learning_rate=5e-4, weight_decay=1e-2, batch_size=128, epochs=5, clip_norm=1.0)
+
+
+def build(settings: Settings, task: training.Task) -> training.Learner:
+    return compose(settings, task)
+
+
+def compose(settings: Settings, task: training.Task, *, whiten: bool = True, shuffle: bool = True) -> training.Learner:
+    """The learner, or a control that lacks the whitening or the shuffle."""
+    import torch
+
+    if settings.passes < 2 or settings.group_size < 1:
+        raise SettingsError(
+            f"passes={settings.passes}, group_size={settings.group_size}; expected two or more passes and groups of one "
+            "or more"
+        )
+    encoder = task.encoders["text"]
+    width = encoder.width
+    # Groups are of one size: the largest that divides the width.
+    size = max(each for each in range(1, min(settings.group_size, width) + 1) if width % each == 0)
+    whitening = objectives.ShuffledGroupWhitening(width // size)
+    # Used in training only, as the vectors before the whitening are those that are kept.
+    head = torch.nn.Sequential(torch.nn.Linear(width, width), torch.nn.Tanh())
+
+    def views(batch, generator):
+        [(sentences, codes)] = batch.choose(task.roles["text"], generator)
+        return sentences, codes, int(torch.randint(2**62, (), generator=generator))
+
+    def loss(seen):
+        sentences, codes, seed = seen
+        draws = torch.Generator().manual_seed(seed)
+        looks = []
+        for _ in range(settings.passes):
+            vectors = encoder(sentences).vector
+            if whiten:  # each pass by itself, in a grouping of its own
+                vectors = whitening(vectors, draws if shuffle else None)
+            looks.append(encoders.unit(head(vectors)))
+        first, *others = looks
+        same = pairing.SharedText(codes)
+        return sum(objectives.info_nce(first, o, temperature=settings.temperature, pairing=same) for o in others)
+
+    return training.Learner(
+        modules={"encoder": encoder, "head": head}, encoders={"text": encoder}, views=views, loss=loss
+    )
+
+
+def without_whitening(settings: Settings, task: training.Task) -> training.Learner:
+    """The control that tells whether the third pass alone does it."""
+    return compose(settings, task, whiten=False)
+
+
+def without_shuffle(settings: Settings, task: training.Task) -> training.Learner:
+    """The control in which neighbouring dimensions are the groups, the same for all passes."""
+    return compose(settings, task, shuffle=False)
+
+
+def alignment_of_passes(trial):
+    """Mean squared distance of two passes with dropout over each scored sentence; lower is more aligned."""
+    import numpy as np
+    import torch
+
+    encoder = trial.learner.encoders["text"]
+    role, inputs = next(iter(trial.scored.spaces)), trial.scored.inputs
+    looks: list[list[np.ndarray]] = [[], []]
+    was = encoder.training
+    with torch.random.fork_rng(devices=[]), torch.inference_mode():
+        torch.manual_seed(trial.seed)
+        encoder.train()
+        for start in range(0, len(trial.scored), 512):
+            entries = inputs.prepared[role].take(np.arange(start, min(start + 512, len(trial.scored))))
+            for look in looks:
+                look.append(encoder(entries).vector.numpy())
+        encoder.train(was)
+    return evaluation.alignment(np.concatenate(looks[0]), np.concatenate(looks[1]))
+
+
+CLAIM = Claim(
+    sentence="Whitening in shuffled groups makes sentence vectors both more even and more aligned than dropout alone.",
+    baseline="simcse",
+    bed=Bed(set="wordnet", roles={"text": ("text",)}, rows=4000),
+    encoder={"text": {"name": "transformer", "vocabulary": 2000, "width": 96, "depth": 2, "heads": 4, "length": 32}},
+    training={"batch_size": 64, "steps": 150},
+    arms={
+        "three passes": Arm(build=without_whitening, like="system"),
+        "without shuffle": Arm(build=without_shuffle, like="system"),
+    },
+    measures=(
+        Measure(name="kNN accuracy", metric="knn"),
+        Measure(name="uniformity", metric="uniformity", better="lower", mechanism=True),
+        Measure(name="alignment", metric=alignment_of_passes, better="lower", mechanism=True),
+        Measure(name="kNN accuracy, whitening", metric="knn", against="three passes"),
+        Measure(name="kNN accuracy, shuffle", metric="knn", against="without shuffle"),
+    ),
+)
