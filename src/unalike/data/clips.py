@@ -62,7 +62,7 @@ def _of_film(path: Path, max_pixels: int, most: int) -> Iterator[Image.Image]:
             if stream.frames > most:
                 raise DataError(_too_long(f"{stream.frames:,}", most))
             for frame in film.decode(stream):
-                yield frame.to_image()
+                yield frame.to_image()  # type: ignore[no-untyped-call]
     except av.FFmpegError as error:
         raise DataError(f"it cannot be read as a film: {error}") from error
     except OSError as error:

@@ -89,7 +89,7 @@ def learner_with(change, settings, task):
         return series, change(series, generator)
 
     def loss(seen):
-        return contrast(encoder, *seen, settings)
+        return contrast(encoder, *seen, settings)  # type: ignore[call-arg]
 
     return training.Learner(modules={"encoder": encoder}, encoders={"series": encoder}, views=look, loss=loss)
 
