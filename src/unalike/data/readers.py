@@ -22,8 +22,8 @@ Values = str | Sequence[Any] | np.ndarray
 
 ACCEPTED = (
     "a folder of pictures, clips, recordings or series, a picture, a clip, a recording, a .csv, .tsv, .parquet, .jsonl,"
-    " .npy, .npz or .ts file, or the folder of a saved Hugging Face dataset; in Python also a list of pictures, paths or"
-    " strings, an array, a mapping of roles to such lists, or a data frame"
+    " .npy, .npz or .ts file, or the folder of a saved Hugging Face dataset; in Python also a list of pictures, paths"
+    " or strings, an array, a mapping of roles to such lists, or a data frame"
 )
 
 
