@@ -45,8 +45,8 @@ def compose(settings: Settings, task: training.Task, *, whiten: bool = True, shu
 
     if settings.passes < 2 or settings.group_size < 1:
         raise SettingsError(
-            f"passes={settings.passes}, group_size={settings.group_size}; expected two or more passes and groups of one "
-            "or more"
+            f"passes={settings.passes}, group_size={settings.group_size}; expected two or more passes and groups "
+            "of one or more"
         )
     encoder = task.encoders["text"]
     width = encoder.width
