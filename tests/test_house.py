@@ -41,6 +41,7 @@ FLOORS = [
         "adaptation",
         "auditing",
         "clustering",
+        "exporting",
         "recommendation",
     },
     {"cli", "__init__", "__main__"},

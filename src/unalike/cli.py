@@ -163,6 +163,16 @@ class Cluster:
 
 
 @dataclass(frozen=True)
+class Export:
+    """Write a run's text tower as a model of sentence-transformers, with the run's vectors."""
+
+    run: Positional[Annotated[Path, arg(metavar="RUN")]]
+    """A run directory whose texts are read by a model of transformers (hf:) or sentence-transformers (st:)."""
+    folder: Positional[Annotated[Path, arg(metavar="DIR")]]
+    """A new folder for the model."""
+
+
+@dataclass(frozen=True)
 class Report:
     """Write the run's report again: one page that opens offline."""
 
@@ -322,6 +332,7 @@ COMMANDS: dict[str, type] = {
     "score": Score,
     "cluster": Cluster,
     "report": Report,
+    "export": Export,
     "adapt": Adapt,
     "audit": Audit,
     "generate": Generate,
@@ -752,6 +763,12 @@ def show_scores(scores: Sequence[Measured]) -> None:
     out.print(table)
 
 
+def export(arguments: Export, roles: Mapping[str, str]) -> None:
+    import unalike
+
+    out.print(f"Open it with SentenceTransformer({str(unalike.load(arguments.run).export(arguments.folder))!r})")
+
+
 def report(arguments: Report, roles: Mapping[str, str]) -> None:
     from unalike.run import Run
 
@@ -963,6 +980,7 @@ ACTIONS: dict[type, Any] = {
     Score: score,
     Cluster: cluster,
     Report: report,
+    Export: export,
     Adapt: adapt,
     Audit: audit,
     Generate: generate,

@@ -89,7 +89,8 @@ class Found:
 def sealed(folder: Path) -> dict[str, str]:
     """The checksums of the files that a finished run consists of."""
     names = [name for name in SEALED if (folder / name).exists()]
-    names += sorted(f"assets/{path.name}" for path in (folder / "assets").glob("*"))
+    files = (path for path in (folder / "assets").rglob("*") if path.is_file())
+    names += sorted(path.relative_to(folder).as_posix() for path in files)
     return {name: checksum(folder / name) for name in names}
 
 
@@ -521,6 +522,12 @@ class Run:
         from unalike.auditing import repair_run
 
         return repair_run(self, clean, system=system, out=out, **options)
+
+    def export(self, folder: str | Path) -> Path:
+        """Write the text tower as a model that sentence-transformers opens; see `unalike.exporting.export`."""
+        from unalike.exporting import export
+
+        return export(self, folder)
 
     def report(self) -> Path:
         """Write ``report.html``, one page that opens offline, and return its path."""
