@@ -87,8 +87,16 @@ def summary(run: Run) -> list[str]:
     """What was learned from what, and the settings in words."""
     spec, record = run.spec, run.record
     found = systems.find(spec.system)
-    kinds = {"image": "pictures", "text": "texts", "array": "rows of numbers", "series": "series", "video": "clips", "audio": "recordings"}
-    kinds |= {"clicks": "sequences of clicks"}
+    kinds = {
+        "image": "pictures",
+        "text": "texts",
+        "array": "rows of numbers",
+        "series": "series",
+        "video": "clips",
+        "audio": "recordings",
+        "clicks": "sequences of clicks",
+        "graph": "nodes of a graph",
+    }
     things = " and ".join(kinds.get(kind, kind) for kind in spec.roles)
     steps = record["task"]["steps"]
     sentences = [

@@ -128,7 +128,7 @@ def cuaxu(images: Tensor, texts: Tensor, *, logit_scale: float | Tensor, pairing
 def _evenness_of_unrelated(images: Tensor, texts: Tensor, pairing: SharedText) -> Tensor:
     """The uniformity of two unit modalities over the pairs of an image and another wording than its own."""
     sums = score_sums(images, texts, temperature=0.25, pairing=pairing)  # 2 |x - y|^2 is 4 - 4 x.y
-    same = pairing.codes.unique(return_counts=True)[1].square().sum()
+    same = pairing.codes.unique(return_counts=True)[1].square().sum()  # type: ignore[no-untyped-call]
     count = len(images) ** 2 - int(same)
     if not count:
         return images.sum() * 0

@@ -207,7 +207,7 @@ class SeveralTexts(Pairing):
     def _worded_alike(owners: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures, and texts of others that are worded as one of their own: a join on the codes."""
         known = ((owners >= 0) & (codes >= 0)).nonzero()[:, 0]
-        worded = torch.stack([codes[known], owners[known]], 1).unique(dim=0)
+        worded = torch.stack([codes[known], owners[known]], 1).unique(dim=0)  # type: ignore[no-untyped-call]
         held, counts = worded[:, 0].unique_consecutive(return_counts=True)
         texts = torch.isin(codes, held[counts > 1]).nonzero()[:, 0]
         place = torch.searchsorted(held, codes[texts])

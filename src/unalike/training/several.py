@@ -53,12 +53,14 @@ def every_entry(
     if 0 < most < len(roles):
         draw = np.where(shown, torch.rand(size, len(roles), generator=generator).numpy(), 2.0)
         shown &= draw.argsort(axis=1).argsort(axis=1) < most
-    parts, owners, codes = [], [], []
+    parts: list[tuple[np.ndarray, Any]] = []
+    owners: list[np.ndarray] = []
+    codes: list[np.ndarray] = []
     for number, role in enumerate(roles):
         mine = np.flatnonzero(shown[:, number])
         if not len(mine):
             continue
-        place = sum(map(len, owners)) + np.arange(len(mine))
+        place = sum(len(each) for each in owners) + np.arange(len(mine))
         parts.append((place, inputs.prepared[role].take(batch.rows[mine])))
         owners.append(mine)
         codes.append(inputs.codes[role][batch.rows[mine]] if role in inputs.codes else batch.rows[mine])

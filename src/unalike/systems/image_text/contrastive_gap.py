@@ -83,7 +83,7 @@ def two_towers(settings: Settings, task: training.Task) -> training.Learner:
     import torch
 
     towers = torch.nn.ModuleList([task.encoders["image"], encoders.fresh_encoder(task.encoders["image"], seed=1)])
-    heads = torch.nn.ModuleList(encoders.linear(tower.width, settings.output, bias=True) for tower in towers)
+    heads = torch.nn.ModuleList(encoders.linear(tower.width, settings.output, bias=True) for tower in towers)  # type: ignore[arg-type]
     scale = encoders.LogitScale(1 / settings.temperature)
 
     def sides(pictures):
@@ -104,7 +104,7 @@ def two_towers(settings: Settings, task: training.Task) -> training.Learner:
 
     return training.Learner(
         modules={"towers": towers, "heads": heads, "scale": scale},
-        encoders={"image": towers[0]},
+        encoders={"image": towers[0]},  # type: ignore[dict-item]
         views=views_of,
         loss=lambda pictures: objectives.clip(*sides(pictures), logit_scale=scale()),
         before_epoch=meet,
