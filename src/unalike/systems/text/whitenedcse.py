@@ -114,6 +114,7 @@ CLAIM = Claim(
     bed=Bed(set="wordnet", roles={"text": ("text",)}, rows=4000),
     encoder={"text": {"name": "transformer", "vocabulary": 2000, "width": 96, "depth": 2, "heads": 4, "length": 32}},
     training={"batch_size": 64, "steps": 150},
+    seeds=3,
     arms={
         "three passes": Arm(build=without_whitening, like="system"),
         "without shuffle": Arm(build=without_shuffle, like="system"),
