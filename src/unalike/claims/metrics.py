@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from unalike import evaluation, training, views
+from unalike.claims.speech import letters_said
 from unalike.claims.trial import Trial
 from unalike.errors import SettingsError
 from unalike.registry import Registry
@@ -130,6 +131,7 @@ METRICS: Registry[str, Metric] = {
     "uniformity": Metric(partial(geometry, measure=evaluation.uniformity)),
     "effective_rank": Metric(partial(geometry, measure=evaluation.effective_rank)),
     "tolerance": Metric(tolerance),
+    "letters_said": Metric(letters_said),
 }
 """Every metric with a name. ``NAME/ROLE`` reads the classes of that label role: ``knn/subgroup``."""
 
