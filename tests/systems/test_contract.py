@@ -18,7 +18,16 @@ from PIL import Image
 
 from unalike import encoders, systems, training
 from unalike.cli import Adapt, Audit, Columns, Fit, Generate
-from unalike.data import ArrayColumn, ClicksColumn, ClipColumn, GraphColumn, ImageColumn, StackColumn, TextColumn
+from unalike.data import (
+    ArrayColumn,
+    AudioColumn,
+    ClicksColumn,
+    ClipColumn,
+    GraphColumn,
+    ImageColumn,
+    StackColumn,
+    TextColumn,
+)
 from unalike.training import Inputs, Task, Training, train
 
 ROWS, SIZE = 24, 16
@@ -53,6 +62,8 @@ def columns(roles: tuple[str, ...]) -> dict[str, object]:
             made[role] = StackColumn(ragged_series(generator), kind="series")
         elif kind == "video":
             made[role] = ClipColumn(animations())
+        elif kind == "audio":
+            made[role] = AudioColumn(recordings())
         else:
             made[role] = ArrayColumn(generator.normal(size=(ROWS, 5)).astype(np.float32))
     return made
@@ -68,6 +79,19 @@ def animations() -> list[str]:
         frames = [Image.fromarray(p) for p in generator.integers(0, 255, (5 + row % 4, SIZE, SIZE, 3), np.uint8)]
         paths.append(str(Path(folder.name) / f"{row}.webp"))
         frames[0].save(paths[-1], save_all=True, append_images=frames[1:], lossless=True)
+    return paths
+
+
+@cache
+def recordings() -> list[str]:
+    """Noise of half a second to two seconds at 8 kHz, in a folder that goes with the process."""
+    soundfile = pytest.importorskip("soundfile")
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    generator, paths = np.random.default_rng(0), []
+    for row in range(ROWS):
+        paths.append(str(Path(folder.name) / f"{row}.wav"))
+        soundfile.write(paths[-1], 0.1 * generator.normal(size=4000 + 500 * row), 8000)
     return paths
 
 
@@ -95,6 +119,7 @@ def make(system: systems.System, seed: int = 0) -> tuple[training.Learner, Input
                 "video": "clip",
                 "clicks": "sasrec",
                 "graph": "nodes",
+                "audio": "mel",
             }[kind],
             [data[role] for role in roles[kind]],
             size=SIZE,
@@ -105,6 +130,7 @@ def make(system: systems.System, seed: int = 0) -> tuple[training.Learner, Input
                 "series": {"hidden": 8, "width": 8, "depth": 2},
                 "video": {"frames": 3, "length": 6, "widths": (4, 8)},
                 "clicks": {"width": 16, "depth": 1, "length": 6},
+                "audio": {"mels": 16, "width": 16, "depth": 2, "heads": 2, "seconds": 2.0},
             }.get(kind, {}),
         )
         for kind in kinds
