@@ -60,6 +60,18 @@ def lay_series(folder: Path) -> None:
         (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
 
 
+def lay_recordings(folder: Path) -> None:
+    """recordings/: tones of two pitches."""
+    import soundfile
+
+    time = np.arange(8000) / 16_000
+    for kind, hertz in (("low", 200), ("high", 900)):
+        (folder / "recordings" / kind).mkdir(parents=True)
+        for number in range(12):
+            tone = 0.3 * np.sin(2 * np.pi * (hertz + 5 * number) * time)
+            soundfile.write(folder / "recordings" / kind / f"{number}.wav", tone, 16_000)
+
+
 def lay_graph(folder: Path) -> None:
     """nodes.csv and edges.csv: words that are mostly joined to words of their own kind."""
     generator = np.random.default_rng(0)
@@ -124,6 +136,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lay_series(folder)
     lay_graph(folder)
     lay_clips(folder)
+    lay_recordings(folder)
     lay_clicks(folder)
     tiny = runpy.run_path(str(ROOT / "tests" / "decoding" / "tiny_models.py"))
     for part in (tiny["llama"](window=256), tiny["tokenizer"]()):
