@@ -80,7 +80,7 @@ def cluster(run: Run, clusters: int | None = None, *, role: str | None = None, s
         >>> import unalike
         >>> from unalike.clustering import cluster
         >>> run = unalike.fit("digits", system="simclr", steps=2, batch_size=32, size=16, out=tmp / "clustered")
-        >>> cluster(run, 5).sizes.sum()
+        >>> int(cluster(run, 5).sizes.sum())
         1797
     """
     from unalike import evaluation

@@ -276,7 +276,7 @@ def explained_dimensions(vectors: Vectors, *, share: float = 0.99) -> int:
         >>> import numpy as np
         >>> from unalike.evaluation import explained_dimensions
         >>> explained_dimensions(np.diag([10.0, 10.0, 0.1])[:, :3]), explained_dimensions(np.ones((4, 3)))
-        (1, 0)
+        (2, 0)
     """
     if not 0 < share <= 1:
         raise SettingsError(f"got share={share}; expected above 0 and at most 1")

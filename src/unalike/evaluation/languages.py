@@ -64,9 +64,9 @@ def language_ranks(
         >>> space = np.eye(3)
         >>> ranks = language_ranks(space, {"en": space, "de": space[[1, 0, 2]]})
         >>> ranks.texts.tolist()
-        [[1, 2], [1, 3], [1, 1]]
+        [[1, 2], [1, 2], [1, 1]]
         >>> rank_variance(ranks.texts).tolist()
-        [0.25, 1.0, 0.0]
+        [0.25, 0.25, 0.0]
     """
     if len(texts) < 2:
         raise DataError(f"got texts in {len(texts)} language(s); expected two or more to compare")

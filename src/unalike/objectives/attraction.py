@@ -8,7 +8,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from unalike.objectives.checks import at_least, several_views
+from unalike.objectives.checks import at_least, finite, several_views
 from unalike.objectives.masked import own
 from unalike.objectives.precision import full_precision
 from unalike.objectives.rowwise import rowwise
@@ -36,7 +36,7 @@ def cacr(views: Sequence[Tensor], *, attraction: float = 1.0, repulsion: float =
     Cost: V (V - 1) / 2 times 8 B^2 D flops; memory O(strip B).
 
     Raises:
-        DataError: fewer than two views, different shapes, or one sample.
+        DataError: fewer than two views, different shapes, or one sample. SettingsError: a setting is not finite.
 
     Example:
         >>> import torch
@@ -46,6 +46,7 @@ def cacr(views: Sequence[Tensor], *, attraction: float = 1.0, repulsion: float =
     """
     several_views(views)
     at_least(2, views[0], "a negative is another sample")
+    finite(attraction=attraction, repulsion=repulsion)
     stacked = torch.stack(list(views))
     apart = (stacked[:, None] - stacked[None]).square().sum(dim=3)  # (V, V, B)
     others = ~torch.eye(len(views), dtype=torch.bool, device=stacked.device)

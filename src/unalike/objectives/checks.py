@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -36,6 +37,16 @@ def several_views(views: Sequence[Tensor], least: int = 2) -> None:
     if len(views) < least:
         raise DataError(f"got {len(views)} view(s); expected a sequence of {least} or more, each (B, D)")
     same_shape(**{f"view_{number}": view for number, view in enumerate(views)})
+
+
+def finite(**settings: float | Tensor) -> None:
+    """Refuse settings that are NaN or infinite (tensors are taken on trust: looking would wait for the device)."""
+    wrong = {
+        name: value for name, value in settings.items() if not isinstance(value, Tensor) and not math.isfinite(value)
+    }
+    if wrong:
+        given = ", ".join(f"{name}={value}" for name, value in wrong.items())
+        raise SettingsError(f"got {given}; expected finite numbers")
 
 
 def positive(**settings: float | Tensor) -> None:

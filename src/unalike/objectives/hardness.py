@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from unalike.errors import SettingsError
-from unalike.objectives.checks import at_least, positive, same_shape
+from unalike.objectives.checks import at_least, finite, positive, same_shape
 from unalike.objectives.contrastive import info_nce
 from unalike.objectives.masked import EVERY, own
 from unalike.objectives.precision import full_precision
@@ -68,7 +68,7 @@ def hard_contrastive(queries: Tensor, keys: Tensor, *, temperature: float, share
     Cost: 2 B^2 D flops to find the hardest, O(B k D) for the loss; memory O(strip B + B k).
 
     Raises:
-        DataError: the shapes differ, or there is one row.
+        DataError: the shapes differ, or there is one row. SettingsError: the weight is not finite.
         SettingsError: temperature is not above zero, or share is not in (0, 1].
 
     Example:
@@ -110,6 +110,7 @@ def simple_contrastive(queries: Tensor, keys: Tensor, *, weight: float) -> Tenso
     """
     same_shape(queries=queries, keys=keys)
     at_least(2, queries, "a negative is another sample")
+    finite(weight=weight)
     size = len(queries)
     pull = (queries * keys).sum()
     every = queries.sum(dim=0) @ keys.sum(dim=0)
@@ -145,6 +146,7 @@ def hard_simple_contrastive(queries: Tensor, keys: Tensor, *, weight: float, sha
         -0.2667
     """
     same_shape(queries=queries, keys=keys)
+    finite(weight=weight)
     kept = _kept(queries, share)
 
     def rows_of(scores: Tensor, rows: slice) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from unalike.errors import SettingsError
-from unalike.objectives.checks import at_least, positive, same_length, same_shape
+from unalike.objectives.checks import at_least, finite, positive, same_length, same_shape
 from unalike.objectives.precision import full_precision
 from unalike.objectives.rowwise import rowwise
 from unalike.objectives.score import score_sums
@@ -78,6 +78,7 @@ class IndividualTemperatures(nn.Module):
 
     def __init__(self, samples: int, *, initial: float = 0.07) -> None:
         super().__init__()
+        finite(initial=initial)
         positive(initial=initial)
         self.averages = PerSampleState(samples)
         self.momenta = PerSampleState(samples)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from unalike.errors import SettingsError
-from unalike.objectives.checks import at_least, positive, several_views
+from unalike.objectives.checks import at_least, finite, positive, several_views
 from unalike.objectives.precision import full_precision
 from unalike.objectives.score import score_sums
 
@@ -61,6 +61,7 @@ def symile(
     if negatives == "shuffled" and generator is None:
         raise SettingsError("shuffled negatives need a generator for the permutations; give one, or negatives='all'")
     positive(logit_scale=logit_scale)
+    finite(logit_scale=logit_scale)
     scale = torch.as_tensor(logit_scale, device=views[0].device)
     true = math.prod((view.double() for view in views[1:]), start=views[0].double()).sum(dim=1) * scale
     losses = []

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy, normalize
 
 from unalike.errors import SettingsError
-from unalike.objectives.checks import positive, several_views
+from unalike.objectives.checks import finite, positive, several_views
 from unalike.objectives.masked import own
 from unalike.objectives.precision import full_precision
 from unalike.objectives.rowwise import rowwise
@@ -52,6 +52,7 @@ def groco(views: Sequence[Tensor], *, hardest: int = 10, steepness: float = 1.0,
     """
     several_views(views)
     positive(steepness=steepness)
+    finite(steepness=steepness)
     size, full = len(views[0]), len(views) if full is None else full
     if not 1 <= hardest < size:
         raise SettingsError(f"hardest={hardest} in a batch of {size}; expected 1 to {size - 1}")

@@ -89,6 +89,9 @@ def code_diversity(probabilities: Tensor) -> Tensor:
     Args:
         probabilities: ``(N, codes)``, rows that add up to one, before the noise of the draw.
 
+    Data: sequences; no labels.
+    Cost: O(N codes) time and memory.
+
     Example:
         >>> import torch
         >>> from unalike.objectives import code_diversity
@@ -108,6 +111,9 @@ def masked_codes(logits: Tensor, codes: Tensor, *, hidden: Tensor) -> Tensor:
         logits: ``(B, L, codes)``.
         codes: int64 ``(B, L)``.
         hidden: bool ``(B, L)``; what is not hidden costs nothing.
+
+    Data: sequences; no labels.
+    Cost: O(B L codes) time and memory.
 
     Example:
         >>> import torch

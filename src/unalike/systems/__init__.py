@@ -148,7 +148,11 @@ def find(slug: str, kind: Kind | None = None) -> System:
     """
     systems = {system.slug: system for system in all_systems()}
     if slug not in systems:
-        near = difflib.get_close_matches(slug, systems, n=1)
+        near = [
+            each
+            for among in ([s.slug for s in all_systems(kind=kind)], systems)
+            for each in difflib.get_close_matches(slug, among, n=1)
+        ]
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise SettingsError(f"there is no system {slug!r}.{hint} All systems: {', '.join(systems)}")
     found = systems[slug]
