@@ -200,38 +200,33 @@ def _from_folder(folder: Path, how: _How, name: str) -> Collection:
 
 def _from_clips(folder: Path, found: folders.PictureFolder, how: _How, name: str) -> Collection:
     """Films, one a file; they are decoded when they are packed for an encoder."""
-    asked = how.roles | how.columns_named()
-    if asked:
-        raise DataError(
-            f"{folder} is a folder of clips, which has no columns; asked for were"
-            f" {', '.join(f'{what}={column}' for what, column in asked.items())}. Its labels are the names of its"
-            " sub-folders; anything else stands in a table that names the clips: give that table with --video COLUMN"
-        )
-    columns: dict[str, Column] = {"video": ClipColumn(found.paths)}
-    if found.labels is not None and how.named["label"] is None:
-        columns["label"] = LabelColumn.from_values(found.labels)
-    notes = []
-    if found.others:
-        notes.append(f"{_count(found.others, 'file is no film and is', 'files are no films and are')} ignored")
-    return _assemble(columns, how, name, ids=found.ids, splits=found.splits, notes=notes)
+    return _from_files(folder, found, how, name, ClipColumn(found.paths), ("clip", "film"))
 
 
 def _from_sounds(folder: Path, found: folders.PictureFolder, how: _How, name: str) -> Collection:
     """Recordings, one a file."""
+    return _from_files(folder, found, how, name, AudioColumn(found.paths), ("recording", "recording"))
+
+
+def _from_files(
+    folder: Path, found: folders.PictureFolder, how: _How, name: str, column: Column, words: tuple[str, str]
+) -> Collection:
+    """One thing a file, its label the sub-folder; ``words`` name the things and their files."""
+    thing, file = words
     asked = how.roles | how.columns_named()
     if asked:
         raise DataError(
-            f"{folder} is a folder of recordings, which has no columns; asked for were"
+            f"{folder} is a folder of {thing}s, which has no columns; asked for were"
             f" {', '.join(f'{what}={column}' for what, column in asked.items())}. Its labels are the names of its"
-            " sub-folders; what is said and the like stands in a table that names the recordings: give that table"
+            f" sub-folders; anything else stands in a table that names the {thing}s: give that table with"
+            f" --{column.kind} COLUMN"
         )
-    columns: dict[str, Column] = {"audio": AudioColumn(found.paths)}
+    columns: dict[str, Column] = {column.kind: column}
     if found.labels is not None and how.named["label"] is None:
         columns["label"] = LabelColumn.from_values(found.labels)
     notes = []
     if found.others:
-        others = _count(found.others, "file is no recording and is", "files are no recordings and are")
-        notes.append(f"{others} ignored")
+        notes.append(f"{_count(found.others, f'file is no {file} and is', f'files are no {file}s and are')} ignored")
     return _assemble(columns, how, name, ids=found.ids, splits=found.splits, notes=notes)
 
 
