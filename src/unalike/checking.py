@@ -268,13 +268,13 @@ class Work:
     claim: Claim | None = None
 
     def __call__(self, job: Job) -> Outcome:
-        began = time.monotonic()
+        began = time.process_time()
         own = systems.find(self.slug)
         claim = own.claim if self.claim is None else self.claim
         assert claim.bed is not None
         if job.stage == "start":
             pretrained(claim, job.seed)
-            return Outcome(seconds=time.monotonic() - began, memory=peak_memory())
+            return Outcome(seconds=time.process_time() - began, memory=peak_memory())
         arm = claim.all_arms[job.arm]
         ground = ground_of(arm.bed or claim.bed, claim)
         found = own if arm.system is None else systems.find(arm.system)
@@ -296,7 +296,7 @@ class Work:
             metric = claim.measures[0].metric if claim.choose is None else claim.choose
             sign = 1.0 if claim.choose is not None or claim.measures[0].better == "higher" else -1.0
             choice = sign * measured(metric, trial)
-            return Outcome(choice=choice, reads=sealed.reads, seconds=time.monotonic() - began, memory=peak_memory())
+            return Outcome(choice=choice, reads=sealed.reads, seconds=time.process_time() - began, memory=peak_memory())
         metrics = [claim.measures[number].metric for number in job.metrics]
         values = {str(n): measured(metric, trial) for n, metric in zip(job.metrics, metrics, strict=True)}
         return Outcome(
@@ -306,7 +306,7 @@ class Work:
             reads=sealed.reads,
             settings=resolved(found, arm, trial.settings, options | {"steps": trial.steps}),
             data=f"{ground.bed.set}:{ground.collection.fingerprint()}",
-            seconds=time.monotonic() - began,
+            seconds=time.process_time() - began,
             memory=peak_memory(),
         )
 
@@ -326,7 +326,7 @@ class DecoderWork:
     claim: Claim | None = None
 
     def __call__(self, job: Job) -> Outcome:
-        began = time.monotonic()
+        began = time.process_time()
         own = systems.find(self.slug, kind="decoder")
         claim = own.claim if self.claim is None else self.claim
         if job.stage != "score" or claim.bed is None or claim.bed.prompts is None:
@@ -359,7 +359,7 @@ class DecoderWork:
             reads=1,
             settings=resolved(found, arm, settings, dict(claim.training) | {"model": claim.encoder["text"]["name"]}),
             data=f"{claim.bed.set}:{collection.fingerprint()}",
-            seconds=time.monotonic() - began,
+            seconds=time.process_time() - began,
             memory=peak_memory(),
         )
 
@@ -379,14 +379,14 @@ class AdapterWork:
     claim: Claim | None = None
 
     def __call__(self, job: Job) -> Outcome:
-        began = time.monotonic()
+        began = time.process_time()
         own = systems.find(self.slug, kind="adapter")
         claim = own.claim if self.claim is None else self.claim
         if job.stage == "tune" or claim.bed is None or claim.bed.prompts is None or claim.start is None:
             raise SettingsError(f"the claim of {self.slug} must name a bed with prompts and a start, and tunes nothing")
         tensors = frozen_vectors(claim, job.seed)
         if job.stage == "start":
-            return Outcome(seconds=time.monotonic() - began, memory=peak_memory())
+            return Outcome(seconds=time.process_time() - began, memory=peak_memory())
         arm, ground = claim.all_arms[job.arm], ground_of(claim.bed, claim)
         sealed = Sealed(ground.test)
         found = own if arm.system is None else systems.find(arm.system, kind="adapter")
@@ -415,7 +415,7 @@ class AdapterWork:
             reads=sealed.reads,
             settings=resolved(found, arm, settings, dict(claim.start.training) | {"start": claim.start.system}),
             data=f"{claim.bed.set}:{ground.collection.fingerprint()}",
-            seconds=time.monotonic() - began,
+            seconds=time.process_time() - began,
             memory=peak_memory(),
         )
 
@@ -447,7 +447,7 @@ class AuditWork:
     claim: Claim | None = None
 
     def __call__(self, job: Job) -> Outcome:
-        began = time.monotonic()
+        began = time.process_time()
         own = systems.find(self.slug, kind="audit")
         claim = own.claim if self.claim is None else self.claim
         start = claim.start
@@ -472,7 +472,7 @@ class AuditWork:
             found = poisoned(untouched, weights=None, options={}, test=None)
             training.save_tensors(path, found.learner.module.state_dict())
         if job.stage == "start":
-            return Outcome(seconds=time.monotonic() - began, memory=peak_memory())
+            return Outcome(seconds=time.process_time() - began, memory=peak_memory())
         arm = claim.all_arms[job.arm]
         found_system = own if arm.system is None or arm.build is not None else systems.find(arm.system, kind="audit")
         chosen, options = split(found_system, claim, arm, job.chosen)
@@ -490,7 +490,7 @@ class AuditWork:
         if job.stage == "tune":
             assert callable(claim.choose)
             choice = float(claim.choose(trial))
-            return Outcome(choice=choice, reads=sealed.reads, seconds=time.monotonic() - began, memory=peak_memory())
+            return Outcome(choice=choice, reads=sealed.reads, seconds=time.process_time() - began, memory=peak_memory())
         values = {}
         for number in job.metrics:
             metric = claim.measures[number].metric
@@ -502,7 +502,7 @@ class AuditWork:
             reads=sealed.reads,
             settings=resolved(found_system, arm, settings, options | {"start": start.system}),
             data=f"{claim.bed.set}:{ground.collection.fingerprint()}",
-            seconds=time.monotonic() - began,
+            seconds=time.process_time() - began,
             memory=peak_memory(),
         )
 

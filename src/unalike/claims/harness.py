@@ -22,7 +22,7 @@ from unalike.claims.metrics import metric_name
 from unalike.claims.rows import Result, Row
 from unalike.claims.verdict import judge
 from unalike.errors import RunError, SettingsError
-from unalike.records import Arm, Claim, Measure, Paper
+from unalike.records import Arm, Claim, Measure, Paper, SharedStart
 
 TUNING_SEED = 10_000
 """Settings are chosen at a seed that no result uses."""
@@ -54,8 +54,8 @@ class Outcome:
     """What a job came to.
 
     values: by position of the measure; choice: the validation score while tuning; floors: by position and name;
-    curves: for the system's page; reads: how often the test split was opened; seconds; memory in MiB; settings: of
-    the system and of the training, resolved; data: fingerprint of the bed.
+    curves: for the system's page; reads: how often the test split was opened; seconds: of a core, whoever else waits
+    for it; memory in MiB; settings: of the system and of the training, resolved; data: fingerprint of the bed.
     """
 
     values: Mapping[str, float] = field(default_factory=dict)
@@ -118,7 +118,8 @@ def check(
         if len(grid(claim, arm)) > 1
     ]
     learned = [*seen, TUNING_SEED] if tuning else seen
-    first = [Job(stage="start", arm="start", seed=seed) for seed in learned if claim.start is not None]
+    starts = learned[:1] if isinstance(claim.start, SharedStart) else learned
+    first = [Job(stage="start", arm="start", seed=seed) for seed in starts if claim.start is not None]
     total = len(first) + len(tuning) + count * len(used_arms(claim))
     done: dict[str, Outcome] = {}
     began = time.monotonic()

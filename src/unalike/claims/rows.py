@@ -44,9 +44,10 @@ class Row:
 
     code: `unalike.claims.code_hash` of the code it ran on; data: fingerprints by bed; arms: system, settings and
     training of each; tuning: by arm the validation score of each point of the grid and the one that was chosen; reads:
-    how often each trial opened the test split; seconds: by arm of one trial, and of all; memory: largest resident
-    size of a worker in MiB; pictures: curves for the system's page; confirmed: where the code has changed since, what
-    was repeated on the code that is named, to the same bits, and the code that all of it was measured on (``from``).
+    how often each trial opened the test split; seconds: of a core, by arm of one trial and ``work`` of all of them, and
+    ``all`` by the clock; memory: largest resident size of a worker in MiB; pictures: curves for the system's page;
+    confirmed: where the code has changed since, what was repeated on the code that is named, to the same bits, and the
+    code that all of it was measured on (``from``).
     """
 
     slug: str
