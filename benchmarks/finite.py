@@ -32,6 +32,7 @@ def main() -> None:
     wrong, refused = [], collections.Counter()
     began = time.monotonic()
     for name in given.names:
+        print(f"{time.monotonic() - began:6.0f} s  {name}", flush=True)
         for count in given.batches:
             if count > 512 and name in every.CUBIC:
                 continue

@@ -261,6 +261,66 @@ def take_picture(content: bytes) -> None:
     look_at(open_collection([content, picture_sources()[0]], tolerance=1.0))
 
 
+# Recordings and clips.
+
+
+@cache
+def recording_sources() -> list[bytes]:
+    import soundfile
+
+    found = []
+    waves = np.sin(np.arange(4000)[:, None] / np.array([5.0, 9.0])) * 0.5
+    for kind, subtype in (("WAV", "PCM_16"), ("WAV", "FLOAT"), ("FLAC", "PCM_24"), ("OGG", "VORBIS"), ("MP3", None)):
+        for channels in (1, 2):
+            file = io.BytesIO()
+            soundfile.write(file, waves[:, :channels], 16000 if channels == 1 else 22050, subtype, format=kind)
+            found.append(file.getvalue())
+    return found
+
+
+def take_recording(content: bytes) -> None:
+    from unalike.data.sound import decode_sound, read_header
+
+    suffix = (".wav", ".flac", ".ogg", ".mp3")[sum(content[-4:]) % 4]
+    for path in table_path(content, suffix):
+        for read in (read_header, decode_sound):
+            with contextlib.suppress(UnalikeError):
+                read(path)
+        decode_sound(path, seconds=0.1)
+
+
+@cache
+def clip_sources() -> list[bytes]:
+    import av
+
+    found = []
+    frames = [Image.effect_noise((32, 32), 64).convert("RGB") for _ in range(6)]
+    for kind in ("GIF", "WEBP", "PNG"):
+        file = io.BytesIO()
+        frames[0].save(file, kind, save_all=True, append_images=frames[1:])
+        found.append(file.getvalue())
+    for kind, codec in (("mp4", "mpeg4"), ("avi", "mjpeg"), ("matroska", "ffv1")):
+        with tempfile.TemporaryDirectory() as place:
+            with av.open(f"{place}/clip", "w", format=kind) as film:
+                stream = film.add_stream(codec, rate=12)
+                stream.width = stream.height = 32
+                stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+                for frame in frames:
+                    film.mux(stream.encode(av.VideoFrame.from_image(frame)))
+                film.mux(stream.encode())
+            found.append(Path(f"{place}/clip").read_bytes())
+    return found
+
+
+def take_clip(content: bytes) -> None:
+    from unalike.data.clips import iter_frames
+
+    suffix = ".gif" if content[:4] in (b"GIF8", b"RIFF", b"\x89PNG") and sum(content[-4:]) % 8 else ".mp4"
+    for path in table_path(content, suffix):
+        for _ in iter_frames(path, max_pixels=1 << 16, most=64):
+            pass
+
+
 # Runs.
 
 
@@ -413,6 +473,8 @@ SURFACES: dict[str, Surface] = {
     "parquet": Surface(mutated(parquet_sources), take_table(".parquet")),
     "numpy": Surface(mutated(numpy_sources), take_numpy),
     "pictures": Surface(mutated(picture_sources), take_picture),
+    "recordings": Surface(mutated(recording_sources), take_recording),
+    "clips": Surface(mutated(clip_sources), take_clip),
     "run.json": Surface(records(), take_record, ".json"),
     "queries": Surface(QUERIES, take_query, ".json"),
     "settings": Surface(wishes(), take_wish, ".json"),

@@ -52,13 +52,14 @@ def _of_film(path: Path, max_pixels: int, most: int) -> Iterator[Image.Image]:
     except ImportError as error:
         raise MissingExtra("PyAV, which reads films,", "video") from error
     try:
-        with av.open(str(path)) as film:
+        with av.open(str(path), metadata_errors="replace") as film:
             if not film.streams.video:
                 raise DataError("it has no moving pictures, only sound or nothing")
             stream = film.streams.video[0]
-            size = stream.codec_context.width * stream.codec_context.height
-            if size > max_pixels:
-                raise DataError(f"its frames have {size:,} pixels; at most {max_pixels:,} are decoded")
+            if stream.codec_context is None:
+                raise DataError("its pictures are packed in a way that this FFmpeg does not know")
+            _check_size(stream.codec_context.width * stream.codec_context.height, max_pixels)
+            stream.codec_context.options = {"max_pixels": str(max_pixels)}  # the size may change on the way
             if stream.frames > most:
                 raise DataError(_too_long(f"{stream.frames:,}", most))
             for frame in film.decode(stream):
@@ -72,18 +73,25 @@ def _of_film(path: Path, max_pixels: int, most: int) -> Iterator[Image.Image]:
 def _of_animation(path: Path, max_pixels: int, most: int) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as picture:
-            size = picture.width * picture.height
-            if size > max_pixels:
-                raise DataError(f"its frames have {size:,} pixels; at most {max_pixels:,} are decoded")
+            _check_size(picture.width * picture.height, max_pixels)
             count = getattr(picture, "n_frames", 1)
             if count > most:
                 raise DataError(_too_long(f"{count:,}", most))
             for frame in ImageSequence.Iterator(picture):
+                _check_size(frame.width * frame.height, max_pixels)  # a later frame may enlarge the picture
                 yield frame.convert("RGB")
-    except (UnidentifiedImageError, SyntaxError, EOFError, ValueError) as error:
+    except DataError:
+        raise
+    except UnidentifiedImageError as error:
         raise DataError(f"it cannot be read as an animated picture: {error}") from error
-    except OSError as error:
-        raise DataError(f"it cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # a damaged file raises whatever its parser trips over: struct.error, IndexError, ...
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise DataError(f"it cannot be read: {reason or type(error).__name__}") from error
+
+
+def _check_size(pixels: int, max_pixels: int) -> None:
+    if pixels > max_pixels:
+        raise DataError(f"its frames have {pixels:,} pixels; at most {max_pixels:,} are decoded")
 
 
 def _too_long(count: str, most: int) -> str:

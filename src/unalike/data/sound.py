@@ -30,6 +30,10 @@ MAX_SECONDS = 4 * 3600.0
 """Longest recording that is opened."""
 
 MAX_CHANNELS = 64
+
+MAX_SAMPLES = 1 << 28
+"""Most numbers that are decoded at once, 1 GiB: an hour and a half of a recording of one channel at 48 kHz."""
+
 SILENCE = 1e-4
 """Greatest absolute sample, of a full scale of 1, of what is called silent: 80 decibels below."""
 
@@ -108,7 +112,14 @@ def decode_sound(path: Path, *, seconds: float | None = None, max_seconds: float
     """
     soundfile = _soundfile()
     header = read_header(path, max_seconds=max_seconds)
-    wanted = -1 if seconds is None else int(np.ceil(seconds * header.rate))
+    there = round(header.seconds * header.rate)
+    wanted = there if seconds is None else min(there, int(np.ceil(seconds * header.rate)))
+    numbers = wanted * header.channels
+    if numbers > MAX_SAMPLES:
+        raise DataError(
+            f"{_number(wanted, 'sample')} of {_number(header.channels, 'channel')}, {numbers * 4 / 2**30:.2g} GiB; "
+            f"at most {MAX_SAMPLES * 4 >> 30} GiB are decoded at once: cut it into pieces, or ask for its first seconds"
+        )
     try:
         channels, _ = soundfile.read(str(path), frames=wanted, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError, ValueError) as error:
