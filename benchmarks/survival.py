@@ -163,7 +163,7 @@ def disturb(case: Case, place: Path, number: int, dice: random.Random, which: in
         if which == signal.SIGKILL:
             if ended.code != -which:
                 case.problems.append(f"run {number}: ended with {ended.code}: {ended.said[-400:]}")
-        elif ended.code == -which and not (folder / "run.json").exists():
+        elif ended.code == -which and not ended.said.strip():  # it has done nothing yet: the interpreter is starting
             case.counts[f"{name} before the command listened to it"] += 1
         elif ended.code != 130 or "Traceback" in ended.said:
             case.problems.append(f"run {number}: {name} ended with {ended.code}: {ended.said[-400:]}")
