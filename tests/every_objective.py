@@ -103,7 +103,7 @@ OBJECTIVES: dict[str, Case] = {
 }
 """By name. ``a`` and ``b`` are ``(B, D)``, labels int64 ``(B,)`` in pairs; what has no temperature does not use it."""
 
-CUBIC = {"cacr", "decoupled_softmax", "soft_top_k_loss", "triplet_batch_all", "supremix", "groco"}
+CUBIC = {"cacr", "decoupled_softmax", "soft_top_k_loss", "triplet_batch_all", "supremix", "groco", "mmd"}
 """Objectives whose cost grows faster than the square of the batch, or whose scores are stored: smaller batches."""
 
 

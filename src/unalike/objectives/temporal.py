@@ -159,7 +159,7 @@ def mmd(first: Tensor, second: Tensor, *, kernels: int = 5, ratio: float = 2.0) 
         ratio: of one width to the next.
 
     Data: two samples; which row stands where says nothing.
-    Cost: 2 (N + M)^2 D flops; memory O(kernels (N + M)^2).
+    Cost: 3 (N + M)^2 D flops; memory O((kernels + D) (N + M)^2): for batches of some hundreds.
 
     Raises:
         DataError: shapes do not fit. SettingsError: no kernel, or a ratio that is not above zero.
