@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unalike.errors import DataError, SettingsError
-from unalike.evaluation import agreement, chance_agreement, cluster, clustering
+from unalike.evaluation import agreement, agreement_within, chance_agreement, cluster, clustering
 
 
 @settings(max_examples=40, deadline=None)
@@ -83,3 +83,28 @@ def test_refuses():
         agreement(np.zeros(2), [-1, -1])
     with pytest.raises(SettingsError, match="draws=0"):
         chance_agreement(np.zeros(2), [0, 1], draws=0)
+
+
+def test_agreement_within_is_that_of_each_class_alone():
+    from sklearn.metrics import adjusted_mutual_info_score
+
+    rng = np.random.default_rng(0)
+    classes = np.repeat([0, 1, 2, -1], [60, 30, 8, 5])
+    labels = 4 * classes + rng.integers(0, 4, len(classes))
+    labels[:6] = -1
+    found = np.where(classes == 2, 99, 10 * classes + rng.integers(0, 3, len(classes)))  # class 2 is one cluster
+    rows = [np.flatnonzero((classes == number) & (labels >= 0)) for number in (0, 1)]
+    parts = [adjusted_mutual_info_score(labels[each], found[each]) for each in rows]
+    wanted = np.average(parts, weights=[54, 30])
+    assert agreement_within(found, labels, classes) == pytest.approx(wanted)
+    # Clusters that are the classes tell nothing within them.
+    with pytest.raises(DataError, match="two clusters"):
+        agreement_within(classes, labels, classes)
+    with pytest.raises(DataError):
+        agreement_within(found[1:], labels, classes)
+
+
+def test_many_small_clusters_agree_no_better_by_chance():
+    rng = np.random.default_rng(1)
+    labels, classes = rng.integers(0, 5, 200), np.zeros(200, np.int64)
+    assert abs(np.mean([agreement_within(rng.integers(0, 40, 200), labels, classes) for _ in range(20)])) < 0.02

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ import torch
 from test_contract import ROWS, make, settings
 from torch.nn.functional import normalize
 
-from unalike import objectives, systems, training
+from unalike import encoders, objectives, systems, training
+from unalike.claims.trial import Side
+from unalike.data import ArrayColumn
 
 SYSTEM = systems.find("sbcl")
 LABELS = np.array([0] * 16 + [1] * 4 + [2] * 4)
@@ -93,3 +96,47 @@ def test_the_control_never_clusters_and_balances_its_batches() -> None:
     assert all(sorted(np.bincount(tail.labels[rows]).tolist()) == [2, 2, 2] for rows in order.epoch(0))
     learner.before_epoch(3, inputs)
     assert bool((learner.modules["clusters"].codes == -1).all())
+
+
+def test_subgroups_of_a_class_are_found_where_the_vectors_tell_them() -> None:
+    told, untold = measured_of(apart=3.0), measured_of(apart=0.0)
+    assert told == pytest.approx(1.0, abs=1e-6)
+    assert abs(untold) < 0.25
+
+
+class AsItIs(torch.nn.Module):
+    """An encoder whose vectors are its entries."""
+
+    def plain(self, entries: torch.Tensor) -> torch.Tensor:
+        return entries
+
+    def forward(self, entries: torch.Tensor) -> SimpleNamespace:
+        return SimpleNamespace(vector=entries)
+
+
+def measured_of(apart: float) -> float:
+    """The measure of a class of two subgroups that lie some distance apart, and of a smaller class of one."""
+    fine = np.array([0] * 10 + [1] * 10 + [2] * 10)
+    generator = np.random.default_rng(0)
+    points = np.eye(4, dtype=np.float32)[[0] * 20 + [3] * 10] * 3
+    points[10:20, 1] += apart
+    points += 0.3 * generator.normal(size=points.shape).astype(np.float32)
+    inputs = training.Inputs(
+        {"array": encoders.build_encoder("mlp", [ArrayColumn(points)]).prepare(ArrayColumn(points))}
+    )
+    plain = AsItIs()
+    classes = {"label": (fine == 2).astype(np.int64), "label:subgroup": fine}
+    side = Side(np.arange(30), {"array": points}, classes, "label", inputs)
+    learner = SimpleNamespace(modules={"encoder": plain})
+    return SYSTEM.module.subgroups(SimpleNamespace(reference=side, learner=learner, seed=0))
+
+
+def test_positives_are_even_where_parts_are_equally_large() -> None:
+    labels = np.array([0] * 30 + [1] * 10)
+    reference = SimpleNamespace(labels=lambda: labels)
+    supcon = SimpleNamespace(reference=reference, learner=SimpleNamespace(modules={}))
+    # 29 and 9 others: mean 19, deviation 10.
+    assert SYSTEM.module.spread_of_positives(supcon) == pytest.approx(10 / 19)
+    clusters = SimpleNamespace(codes=torch.arange(4).repeat_interleave(10))
+    cut = SimpleNamespace(reference=reference, learner=SimpleNamespace(modules={"clusters": clusters}))
+    assert SYSTEM.module.spread_of_positives(cut) == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from unalike import evaluation, training, views
 from unalike.claims.speech import letters_said
 from unalike.claims.trial import Trial
+from unalike.data import frequency_thirds
 from unalike.errors import SettingsError
 from unalike.registry import Registry
 
@@ -68,6 +69,22 @@ def balanced_probe(trial: Trial, label: str | None) -> float:
     return float(balanced_accuracy_score(truth[truth >= 0], predicted))
 
 
+def probe_of_third(trial: Trial, label: str | None, third: str) -> float:
+    """The balanced probe over the classes of one third by their frequency in training: head, medium or tail."""
+    scored = trial.scored
+    name = scored.label if label is None else f"label:{label}"
+    classes = dict(scored.classes) | {name: np.where(_in_third(trial, label, third), scored.labels(label), -1)}
+    return balanced_probe(replace(trial, scored=replace(scored, classes=classes)), label)
+
+
+def third_chance(trial: Trial, label: str | None, third: str) -> float:
+    return 1 / len(np.unique(trial.scored.labels(label)[_in_third(trial, label, third)]))
+
+
+def _in_third(trial: Trial, label: str | None, third: str) -> np.ndarray:
+    return np.isin(trial.scored.labels(label), frequency_thirds(trial.reference.labels(label))[third])
+
+
 def retrieval(trial: Trial, label: str | None, measure: str = "recall@1") -> float:
     """Retrieval of the same class among the scored rows themselves."""
     return _retrieval(trial, label, measure).mean(measure)
@@ -113,6 +130,13 @@ def geometry(trial: Trial, label: str | None, measure: Callable[[np.ndarray], fl
     return float(measure(trial.scored.vectors()))
 
 
+def rank_of_third(trial: Trial, label: str | None, third: str) -> float:
+    """Effective rank of the training rows of one class, mean over one third of the classes by frequency."""
+    vectors, labels = trial.reference.vectors(), trial.reference.labels(label)
+    ranks = [evaluation.effective_rank(vectors[labels == number]) for number in frequency_thirds(labels)[third]]
+    return float(np.mean(ranks))
+
+
 def tolerance(trial: Trial, label: str | None) -> float:
     """Mean cosine of two rows of one class (Wang and Liu, 2021)."""
     return evaluation.tolerance(trial.scored.vectors(), trial.scored.labels(label))
@@ -124,12 +148,15 @@ METRICS: Registry[str, Metric] = {
     "linear_probe": Metric(linear_probe, commonest),
     "svm": Metric(support_vectors, commonest),
     "balanced_probe": Metric(balanced_probe, even),
+    "balanced_probe@head": Metric(partial(probe_of_third, third="head"), partial(third_chance, third="head")),
+    "balanced_probe@tail": Metric(partial(probe_of_third, third="tail"), partial(third_chance, third="tail")),
     "recall@1": Metric(retrieval, retrieval_chance),
     "map@r": Metric(partial(retrieval, measure="map@r"), partial(retrieval_chance, measure="map@r")),
     "nmi": Metric(clustering, clustering_chance),
     "ari": Metric(partial(clustering, measure="ari"), partial(clustering_chance, measure="ari")),
     "uniformity": Metric(partial(geometry, measure=evaluation.uniformity)),
     "effective_rank": Metric(partial(geometry, measure=evaluation.effective_rank)),
+    "effective_rank@head": Metric(partial(rank_of_third, third="head")),
     "tolerance": Metric(tolerance),
     "letters_said": Metric(letters_said),
 }

@@ -3,6 +3,7 @@ from .bench import Space as Space
 from .bootstrap import bootstrap_interval as bootstrap_interval
 from .clustering import Agreement as Agreement
 from .clustering import agreement as agreement
+from .clustering import agreement_within as agreement_within
 from .clustering import chance_agreement as chance_agreement
 from .clustering import cluster as cluster
 from .evaluate import evaluate_vectors as evaluate_vectors

@@ -127,3 +127,45 @@ def chance_agreement(
     tried = [agreement(clusters[known], rng.permutation(codes[known])) for _ in range(draws)]
     nmi, ari, accuracy = np.mean([(one.nmi, one.ari, one.accuracy) for one in tried], axis=0)
     return Agreement(float(nmi), float(ari), float(accuracy))
+
+
+def agreement_within(clusters: np.ndarray, labels: Labels, classes: Labels) -> float:
+    """How well clusters match finer labels inside each class: adjusted mutual information, mean over the rows.
+
+    Adjusted for what clusters of these sizes give by chance, so that many small ones gain nothing; what clusters tell
+    of the classes themselves does not count. Rows of a class that is one cluster are left out.
+
+    Paper: Vinh, Epps, Bailey, "Information Theoretic Measures for Clusterings Comparison", JMLR 2010 (AMI, arithmetic
+    mean).
+
+    Args:
+        clusters: ``(N,)`` the cluster of each row.
+        labels: ``(N,)`` the finer label of each; rows without one are left out.
+        classes: ``(N,)`` the class of each; rows without one are left out.
+
+    Returns:
+        1 where every class's clusters are its finer labels, about 0 by chance.
+
+    Raises:
+        DataError: lengths differ, or no class has two clusters.
+
+    Example:
+        >>> import numpy as np
+        >>> from unalike.evaluation import agreement_within
+        >>> coast = ["sea", "sea", "sand", "sand", "oak", "oak"]
+        >>> agreement_within(np.array([0, 0, 1, 1, 2, 2]), coast, ["beach"] * 4 + ["wood"] * 2)
+        1.0
+    """
+    from sklearn.metrics import adjusted_mutual_info_score
+
+    (fine,), (coarse,) = label_codes(labels), label_codes(classes)
+    check_lengths(clusters=clusters, labels=fine, classes=coarse)
+    found, weights = [], []
+    for number in np.unique(coarse[coarse >= 0]):
+        rows = (coarse == number) & (fine >= 0)
+        if len(np.unique(clusters[rows])) > 1:
+            found.append(adjusted_mutual_info_score(fine[rows], clusters[rows]))
+            weights.append(rows.sum())
+    if not found:
+        raise DataError("no class has two clusters; expected at least one to look into")
+    return float(np.average(found, weights=weights))
