@@ -24,8 +24,8 @@ from unalike.data import Collection, separated
 from unalike.errors import SettingsError
 from unalike.files import cache_folder
 from unalike.fitting import gather, versions
-from unalike.preparing import chosen_encoder, suggested_size, with_splits
-from unalike.records import Arm, Bed, Claim, Measure
+from unalike.preparing import chosen_encoder, kinds_of, suggested_size, with_splits
+from unalike.records import Arm, Bed, Claim, Measure, SharedStart
 from unalike.settings import read_dataclass
 from unalike.training.settings import Training
 
@@ -154,7 +154,7 @@ def compare(
             "they cannot be compared on the same data"
         )
     collection = opened(Bed(set=data, columns=dict(roles or {}), label_column=label))
-    kinds = list(dict.fromkeys(role.split(":")[0] for role in one.paper.roles))
+    kinds = kinds_of(one.paper, collection)
     side = size or suggested_size(collection, collection.roles("image"))
     encoder = {
         kind: {"name": chosen_encoder(collection, collection.roles(kind), side)}
@@ -194,10 +194,11 @@ def claim_code(found: systems.System) -> str:
     if found.claim.start is not None:
         files.add(Path(systems.find(found.claim.start.system).module.__file__ or ""))
     beds = [found.claim.bed, *(arm.bed for arm in found.claim.all_arms.values())]
-    for bed in beds:
-        path = None if bed is None else set_file(bed.set)
-        if path is not None:
-            files.add(path)
+    sets = [bed.set for bed in beds if bed is not None]
+    if isinstance(found.claim.start, SharedStart):
+        sets += found.claim.start.sets
+        files.add(PACKAGE / "claims" / "bases.py")
+    files |= {path for name in sets if (path := set_file(name)) is not None}
     files |= {PACKAGE / "claims" / name for name in PARTS.get(found.paper.kind, PARTS["learner"])}
     return code_hash(files, chosen_parts(found))
 
@@ -211,7 +212,8 @@ def chosen_parts(found: systems.System) -> list[Part]:
     parts = [part_of(measured)] if metrics else []
     parts += [part_of(function) for metric in metrics for function in functions_of(metric)]
     began = () if claim.start is None else systems.find(claim.start.system).paper.roles
-    return parts + encoder_parts((*found.paper.roles, *began), claim)
+    roles = found.paper.roles or tuple(claim.encoder)  # of whichever modalities there are, those of the claim
+    return parts + encoder_parts((*roles, *began), with_encoder(claim))
 
 
 def encoder_parts(roles: Sequence[str], claim: Claim) -> list[Part]:
@@ -219,7 +221,8 @@ def encoder_parts(roles: Sequence[str], claim: Claim) -> list[Part]:
     parts = []
     for kind in dict.fromkeys(role.split(":")[0] for role in roles):
         named = (claim.encoder.get(kind) or SMALL.get(kind, {})).get("name")
-        names = encoders.encoder_names(kind) if named is None else [named]
+        # No claim leaves it open to start from a run.
+        names = [each for each in encoders.encoder_names(kind) if each != "run"] if named is None else [named]
         known = encoders.encoder_names(kind)
         parts += [part_of(encoders.encoder_class(name)) for name in names if name.partition(":")[0] in known]
     return parts
@@ -271,13 +274,15 @@ class Work:
         began = time.process_time()
         own = systems.find(self.slug)
         claim = own.claim if self.claim is None else self.claim
+        if isinstance(claim.start, SharedStart):
+            claim = with_encoder(claim, f"run:{base_folder(claim.start)}")
         assert claim.bed is not None
         if job.stage == "start":
             pretrained(claim, job.seed)
             return Outcome(seconds=time.process_time() - began, memory=peak_memory())
         arm = claim.all_arms[job.arm]
         ground = ground_of(arm.bed or claim.bed, claim)
-        found = own if arm.system is None else systems.find(arm.system)
+        found = reading(own if arm.system is None else systems.find(arm.system), ground)
         settings, options = split(found, claim, arm, job.chosen)
         sealed = Sealed(ground.test)
         trial = run_trial(
@@ -309,6 +314,14 @@ class Work:
             seconds=time.process_time() - began,
             memory=peak_memory(),
         )
+
+
+def reading(found: systems.System, ground: Ground) -> systems.System:
+    """A system that learns from whichever modalities there are, as one that learns from those of a bed."""
+    if found.paper.roles or found.paper.kind != "learner":
+        return found
+    kinds = tuple(ground.bed.roles) or tuple(kinds_of(found.paper, ground.collection))
+    return replace(found, paper=replace(found.paper, roles=kinds))
 
 
 @dataclass(frozen=True)
@@ -565,7 +578,7 @@ def opened(bed: Bed) -> Collection:
 def pretrained(claim: Claim, seed: int) -> dict[str, dict[str, torch.Tensor]] | None:
     """Encoders that every arm of a seed starts from, trained when first asked for."""
     start = claim.start
-    if start is None:
+    if start is None or isinstance(start, SharedStart):
         return None
     assert claim.bed is not None
     found = systems.find(start.system)
@@ -605,6 +618,32 @@ def start_file(claim: Claim, seed: int, *parts: str) -> Path:
     data = ground_of(bed, claim).collection.fingerprint()[:12]
     name = "-".join(str(part) for part in (start.system, code, data, digest(start, claim), seed))
     return cache_folder() / "claims" / "starts" / f"{name}.safetensors"
+
+
+def with_encoder(claim: Claim, name: str | None = None) -> Claim:
+    """A claim with the encoder of its shared start: of the name that is given, or as it is pretrained."""
+    if not isinstance(claim.start, SharedStart):
+        return claim
+    told = dict(claim.start.encoder) if name is None else {"name": name}
+    return replace(claim, encoder={**claim.encoder, claim.start.kind: told})
+
+
+def base_folder(start: SharedStart) -> Path:
+    """Where the encoder of a shared start is kept, for ``run:FOLDER``; trained when first asked for."""
+    import hashlib
+
+    found = systems.find(start.system)
+    files = [Path(found.module.__file__ or ""), PACKAGE / "claims" / "bases.py"]
+    files += [path for name in start.sets if (path := set_file(name)) is not None]
+    code = code_hash(files, [part_of(encoders.encoder_class(start.encoder["name"]))])
+    collections = [gather(name) for name in start.sets]
+    told = repr(sorted((name, value) for name, value in asdict(start).items() if name != "corpus"))
+    told += "".join(collection.fingerprint() for collection in collections)
+    name = f"{start.system}-{code}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+    folder = cache_folder() / "claims" / "bases" / name
+    if not (folder / "run.json").exists():
+        encoders.save_tower(folder, claims.train_base(start, found, start.corpus(*collections)))
+    return folder
 
 
 def digest(start: Any, claim: Claim) -> str:

@@ -494,7 +494,7 @@ def execute(
             listener=listener,
             processes=processes,
         )
-        vectors = embed_roles(learner, ready, list(ready.packed), device)
+        vectors = embed_roles(learner, ready, [role for role in ready.packed if is_embedded(role)], device)
         scores = score(learner, ready.collection, ready.packed, vectors, untrained, spec, device)
     if processes.leads:
         keep(learner, ready, vectors, folder)
@@ -504,6 +504,11 @@ def execute(
             # The encoders that the system is built from; those that serve may be made of several (an ensemble).
             "encoders": {kind: encoder.config() for kind, encoder in ready.towers.items()},
             "assets": {kind: sorted(encoder.assets()) for kind, encoder in ready.towers.items()},
+            "towers": {
+                kind: next(name for name, module in learner.modules.items() if module is encoder)
+                for kind, encoder in ready.towers.items()
+                if any(module is encoder for module in learner.modules.values())
+            },
             "kinds": list(learner.encoders),
             "task": {
                 "rows": len(rows),
@@ -560,7 +565,13 @@ def keep(learner: training.Learner, ready: Ready, vectors: Mapping[str, np.ndarr
 
 def scored_roles(spec: Spec) -> list[str]:
     """The roles whose vectors are scored against those of an untrained encoder."""
-    return [role for kind in spec.roles for role in (*spec.roles[kind], *spec.unseen) if role.split(":")[0] == kind]
+    roles = [role for kind in spec.roles for role in (*spec.roles[kind], *spec.unseen) if role.split(":")[0] == kind]
+    return [role for role in roles if is_embedded(role)]
+
+
+def is_embedded(role: str) -> bool:
+    """Whether a run keeps a vector of each row in a role; labels have theirs each, and not a row's set of them."""
+    return role.split(":")[0] != "labels"
 
 
 def probes(

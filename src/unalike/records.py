@@ -142,6 +142,30 @@ class Start:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SharedStart(Start):
+    """One pretrained encoder for every arm of every seed, and for every claim that names it: trained once and cached.
+
+    What differs from seed to seed is what follows it. It brings its own encoder, tokenizer and all, in place of the
+    claim's; `Start` is the better choice where a seed's pretraining is cheap.
+
+    Args:
+        kind: of the columns that it reads.
+        sets: the data sets that it learns from, their training rows alone.
+        corpus: makes its texts of these collections, in order.
+        encoder: its name and settings.
+        serves: settings with which it is used, where they are not those of its training, such as dropout.
+        seed: of its weights, data order and views.
+    """
+
+    sets: tuple[str, ...]
+    corpus: Callable[..., Sequence[str]]
+    encoder: Mapping[str, Any]
+    serves: Mapping[str, Any] = field(default_factory=dict)
+    kind: str = "text"
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """The essential claim of a system's paper, and how it is measured here.
 

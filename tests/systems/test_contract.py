@@ -25,6 +25,7 @@ from unalike.data import (
     ClipColumn,
     GraphColumn,
     ImageColumn,
+    LabelsColumn,
     StackColumn,
     TextColumn,
 )
@@ -50,6 +51,9 @@ def columns(roles: tuple[str, ...]) -> dict[str, object]:
         elif kind == "text":
             words = ["red", "blue", "small", "large", "cat", "dog"]
             made[role] = TextColumn([f"{role} {words[i % 6]} {words[i % 4]} {i // 2}" for i in range(ROWS)])
+        elif kind == "labels":
+            words = ["red", "blue", "small", "large", "cat", "dog", "one thing, and another"]
+            made[role] = LabelsColumn.from_values([[words[i % 7], words[i % 3], words[i % 5]] for i in range(ROWS)])
         elif kind == "graph":
             ring = np.stack([np.arange(ROWS), (np.arange(ROWS) + 1) % ROWS], axis=1)
             made[role] = GraphColumn(ring, {"array": ArrayColumn(generator.normal(size=(ROWS, 5)).astype(np.float32))})
@@ -113,20 +117,23 @@ def make(system: systems.System, seed: int = 0) -> tuple[training.Learner, Input
         kind: encoders.build_encoder(
             {
                 "image": "conv",
-                "text": "ngram",
+                "text": "transformer" if system.slug == "bert" else "ngram",
                 "array": "mlp",
                 "series": "dilated",
                 "video": "clip",
                 "clicks": "sasrec",
                 "graph": "nodes",
                 "audio": "mel",
+                "labels": "names",
             }[kind],
             [data[role] for role in roles[kind]],
             size=SIZE,
             seed=seed,
             **{
                 "image": {"widths": (8, 16), "depths": (0, 1)},
-                "text": {"buckets": 256},
+                "text": {"vocabulary": 270, "width": 16, "depth": 1, "heads": 2, "length": 16}
+                if system.slug == "bert"
+                else {"buckets": 256},
                 "series": {"hidden": 8, "width": 8, "depth": 2},
                 "video": {"frames": 3, "length": 6, "widths": (4, 8)},
                 "clicks": {"width": 16, "depth": 1, "length": 6},

@@ -7,6 +7,7 @@ from .auditing import Audited as Audited
 from .auditing import captions_of as captions_of
 from .auditing import poisoned_ground as poisoned_ground
 from .auditing import run_audit as run_audit
+from .bases import train_base as train_base
 from .clicks import NEXT_ITEM as NEXT_ITEM
 from .clicks import hr_at_10 as hr_at_10
 from .clicks import hr_over_neighbours as hr_over_neighbours
@@ -25,6 +26,11 @@ from .harness import Job as Job
 from .harness import Outcome as Outcome
 from .harness import check as check
 from .harness import confirm as confirm
+from .labels import label_scores as label_scores
+from .labels import over_neighbours as over_neighbours
+from .labels import precision_at_1 as precision_at_1
+from .labels import precision_at_5 as precision_at_5
+from .labels import psp_at_5 as psp_at_5
 from .metrics import METRICS as METRICS
 from .metrics import Metric as Metric
 from .metrics import found_again as found_again
@@ -41,5 +47,6 @@ from .speech import letters_said as letters_said
 from .trial import Side as Side
 from .trial import Trial as Trial
 from .trial import run_trial as run_trial
+from .tuples import completed as completed
 from .verdict import Effect as Effect
 from .verdict import judge as judge

@@ -1,3 +1,5 @@
+from .absent import Absent as Absent
+from .affine import Affine as Affine
 from .base import Encoded as Encoded
 from .base import Encoder as Encoder
 from .base import Prepared as Prepared
@@ -9,6 +11,7 @@ from .build import encoder_names as encoder_names
 from .build import fresh_encoder as fresh_encoder
 from .build import restore_encoder as restore_encoder
 from .clip_conv import ClipConv as ClipConv
+from .clip_conv import FrameByFrame as FrameByFrame
 from .clip_conv import PackedClips as PackedClips
 from .convnet import ConvNet as ConvNet
 from .decoder import ImageDecoder as ImageDecoder
@@ -33,6 +36,12 @@ from .hugging_face import SentenceTransformersEncoder as SentenceTransformersEnc
 from .hugging_face import TransformersEncoder as TransformersEncoder
 from .hugging_face import require_transformers as require_transformers
 from .image import ImageEncoder as ImageEncoder
+from .labels import LabelMatrix as LabelMatrix
+from .labels import LabelNames as LabelNames
+from .labels import LabelReader as LabelReader
+from .labels import PackedLabels as PackedLabels
+from .kept import load_tower as load_tower
+from .kept import save_tower as save_tower
 from .mel_transformer import MelTransformer as MelTransformer
 from .mlp import MLP as MLP
 from .ngrams import NgramEncoder as NgramEncoder

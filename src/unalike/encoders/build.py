@@ -14,6 +14,7 @@ from unalike.data import Column
 from unalike.errors import RunError, SettingsError
 from unalike.registry import Registry
 
+from .affine import Affine
 from .base import Encoder
 from .clip_conv import ClipConv
 from .convnet import ConvNet
@@ -21,6 +22,8 @@ from .dilated import DilatedConv
 from .ensemble import Ensemble
 from .gridnet import GridNet
 from .hugging_face import SentenceTransformersEncoder, TransformersEncoder
+from .kept import RunEncoder
+from .labels import LabelNames
 from .mel_transformer import MelTransformer
 from .mlp import MLP
 from .ngrams import NgramEncoder
@@ -33,13 +36,15 @@ from .vit import VisionTransformer
 
 CHOICES: Registry[str, tuple[str, ...]] = {
     "image": ("conv", "grid", "drawing", "vit", "timm:NAME", "timm:NAME@WEIGHTS"),
-    "text": ("ngram", "transformer", "hf:FOLDER", "st:FOLDER"),
-    "array": ("mlp",),
-    "series": ("dilated",),
+    "text": ("ngram", "transformer", "hf:FOLDER", "st:FOLDER", "run:FOLDER"),
+    "array": ("mlp", "affine"),
+    "series": ("dilated", "affine"),
+    "points": ("affine",),
     "video": ("clip",),
     "audio": ("mel",),
     "clicks": ("sasrec",),
     "graph": ("nodes", "smooth:STEPS"),
+    "labels": ("names",),
 }
 """The encoders that can be named, by kind of column; the first serves where none is named."""
 
@@ -53,13 +58,16 @@ _CLASSES: Registry[str, type[Encoder]] = {
     "transformer": TextTransformer,
     "hf": TransformersEncoder,
     "st": SentenceTransformersEncoder,
+    "run": RunEncoder,  # type: ignore[type-abstract]
     "mlp": MLP,
+    "affine": Affine,
     "dilated": DilatedConv,
     "clip": ClipConv,
     "mel": MelTransformer,
     "sasrec": SASRec,
     "nodes": NodeMLP,
     "smooth": NodeMLP,
+    "names": LabelNames,
     "ensemble": Ensemble,
 }
 
