@@ -28,6 +28,7 @@ from .graphs import with_loops as with_loops
 from .images import Failure as Failure
 from .images import decode as decode
 from .images import iter_decoded as iter_decoded
+from .labels import LabelsColumn as LabelsColumn
 from .media import AudioColumn as AudioColumn
 from .media import ClipColumn as ClipColumn
 from .media import StackColumn as StackColumn

@@ -13,13 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unalike.data.columns import ArrayColumn, Column, ImageColumn, LabelColumn, TextColumn
+from unalike.data.labels import LabelsColumn
 from unalike.data.media import AudioColumn, ClipColumn
 from unalike.data.series import series_column
 from unalike.data.sound import sound_column
 from unalike.data.tables import Table, Use
 from unalike.errors import DataError
 
-KINDS = ("image", "text", "audio", "video", "array", "series", "label")
+KINDS = ("image", "text", "audio", "video", "array", "series", "label", "labels")
 
 
 def default_roles(table: Table, name: str, taken: Iterable[str]) -> dict[str, str]:
@@ -69,6 +70,7 @@ def use_of(role: str) -> Use:
         "array": "numbers",
         "series": "numbers",
         "label": "anything",
+        "labels": "labels",
     }
     return uses[role.split(":")[0]]
 
@@ -95,6 +97,8 @@ def column_from_table(
             return ClipColumn(_paths(data[column], base))
         case "array":
             return as_array(dict(zip(data.column_names, data.columns, strict=True)))
+        case "labels":
+            return as_labels(data[column], column)
     return as_label(as_values(data[column], column), classes.get(column))
 
 
@@ -171,6 +175,19 @@ def as_label(values: Sequence[Any], classes: Sequence[str] | None) -> LabelColum
     return LabelColumn(np.array([-1 if value is None else value for value in values], np.int64), classes)
 
 
+def as_labels(values: pa.ChunkedArray, column: str) -> LabelsColumn:
+    """Lists of labels, or texts that hold several, as sets of labels."""
+    kind = values.type
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    inner = kind.value_type if is_list else kind
+    if not (_is_string(inner) or pa.types.is_null(inner) or (is_list and _is_number(inner))):
+        raise _wrong_type(kind, column, "lists of labels, or texts that hold several")
+    try:
+        return LabelsColumn.from_values(values.to_pylist())
+    except DataError as error:
+        raise DataError(f"the column {column!r}: {error}") from error
+
+
 def as_groups(values: Sequence[Any]) -> np.ndarray:
     """Numbers of groups, counted from 0; a row without one is a group of its own."""
     codes = LabelColumn.from_values(values).codes.copy()
@@ -206,6 +223,8 @@ def column_of(kind: str, values: Any, max_pixels: int) -> Column:
             return ClipColumn(values)
         case "label":
             return LabelColumn.from_values(values)
+        case "labels":
+            return LabelsColumn.from_values(values)
     raise DataError(f"there is no kind of column {kind!r}; the kinds are {', '.join(KINDS)}")
 
 

@@ -15,6 +15,7 @@ from unalike.data import casting, clips, folders, series, sound, tables
 from unalike.data.collection import TOLERANCE, Collection, skip_unreadable
 from unalike.data.columns import ArrayColumn, Column, ImageColumn, LabelColumn
 from unalike.data.images import MAX_PIXELS, PICTURE_SUFFIXES, Failure, iter_decoded, iter_headers
+from unalike.data.labels import LabelsColumn
 from unalike.data.media import AudioColumn, ClipColumn
 from unalike.errors import DataError
 
@@ -64,7 +65,8 @@ def open_collection(
     Args:
         source: as above; a collection is returned as it is.
         roles: role to column name, such as ``{"image": "path", "text": "caption", "text:de": "titel"}``. Several
-            columns of numbers make one ``array``, with commas between their names.
+            columns of numbers make one ``array``, with commas between their names. ``labels`` names a column of lists,
+            or of texts that are parted at the first of ``|``, ``;`` and ``,`` that the column has anywhere.
         label: column name, or one value a row: the role ``label``.
         group: column name, or one value a row: rows of one group are never split.
         id: column name, or one string a row.
@@ -425,10 +427,14 @@ def _complete(collection: Collection, tolerance: float) -> Collection:
     """Leave out rows without entries, skip what cannot be read, and note what a user should know."""
     notes = list(collection.notes)
     entries = [  # a target, like a label, may be unknown
-        column for role, column in collection.columns.items() if column.kind != "label" and role != "array:target"
+        column
+        for role, column in collection.columns.items()
+        if column.kind not in ("label", "labels") and role != "array:target"
     ]
     if not entries:
         raise DataError(f"{collection.name} has labels and nothing that they label; name a column of pictures or texts")
+    for column in collection.columns.values():
+        notes += column.notes if isinstance(column, LabelsColumn) else ()
     failures: dict[int, Failure] = {}
     animated = 0
     empty = np.ones(len(collection), bool)

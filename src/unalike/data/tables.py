@@ -18,8 +18,9 @@ import pyarrow.parquet
 
 from unalike.errors import DataError, MissingExtra
 
-Use = Literal["strings", "numbers", "anything"]
-"""What a column is read for: strings (texts, paths), numbers (a feature), or anything that names (label, group, id)."""
+Use = Literal["strings", "numbers", "anything", "labels"]
+"""What a column is read for: strings (texts, paths), numbers (a feature), anything that names (label, group, id), or
+sets of labels (lists, or texts)."""
 
 CSV_SUFFIXES = {".csv", ".tsv", ".tab"}
 JSON_SUFFIXES = {".jsonl", ".ndjson", ".json"}
@@ -178,6 +179,8 @@ class JsonTable:
         return pa.table({name: pa.chunked_array(parts[name], types[name]) for name in uses})
 
     def _type(self, name: str, use: Use) -> pa.DataType:
+        if use == "labels" and pa.types.is_list(self.columns[name]):
+            return pa.large_list(pa.large_string())
         if use != "numbers":
             return pa.large_string()
         return pa.large_list(pa.float64()) if pa.types.is_list(self.columns[name]) else pa.float64()
@@ -194,7 +197,14 @@ class JsonTable:
             return float(value)
         if use == "numbers" and isinstance(value, list) and pa.types.is_large_list(expected):
             return value
-        wanted = {"strings": "a string", "anything": "a string or a number", "numbers": f"{expected}"}[use]
+        if use == "labels" and isinstance(value, str) and not pa.types.is_large_list(expected):
+            return value
+        names = isinstance(value, list) and all(each is None or isinstance(each, str | int | float) for each in value)
+        if use == "labels" and names and pa.types.is_large_list(expected):
+            return [None if each is None else str(each) for each in value]
+        wanted = {"strings": "a string", "anything": "a string or a number", "numbers": f"{expected}"}.get(
+            use, "a list of labels" if pa.types.is_large_list(expected) else "a text of labels, as the rows before"
+        )
         raise DataError(
             f"{self._path}, line {line}: {name!r} holds {json.dumps(value, ensure_ascii=False)[:40]}; expected {wanted}"
         )
@@ -350,6 +360,8 @@ def _json_type(value: Any) -> pa.DataType:
         return pa.bool_()
     if isinstance(value, int | float):
         return pa.float64()
+    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        return pa.list_(pa.large_string())
     numbers = isinstance(value, list) and all(isinstance(each, int | float) for each in value)
     return pa.list_(pa.float64()) if numbers else pa.struct([])
 
