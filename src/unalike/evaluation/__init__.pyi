@@ -39,6 +39,11 @@ from .measures import ndcg as ndcg
 from .measures import r_precision as r_precision
 from .measures import recall_at_k as recall_at_k
 from .measures import retrieval as retrieval
+from .multilabel import LabelRanking as LabelRanking
+from .multilabel import commonest_labels as commonest_labels
+from .multilabel import neighbours_labels as neighbours_labels
+from .multilabel import propensities as propensities
+from .multilabel import rank_labels as rank_labels
 from .neighbours import accuracy as accuracy
 from .neighbours import knn_accuracy as knn_accuracy
 from .neighbours import knn_predict as knn_predict
