@@ -12,7 +12,7 @@ from loops import agree, batches, few, seeds, vectors, widths
 from torch import Tensor
 
 from unalike.errors import DataError, SettingsError
-from unalike.objectives import decoupled_softmax, soft_top_k, soft_top_k_loss
+from unalike.objectives import decoupled_softmax, one_vs_all, soft_top_k, soft_top_k_loss
 
 
 def chosen(seed: int, size: int, labels: int, share: float) -> Tensor:
@@ -116,3 +116,35 @@ def test_what_is_refused() -> None:
             soft_top_k(torch.zeros(1, 3), k=k)
     with pytest.raises(SettingsError, match="alpha=0"):
         soft_top_k(torch.zeros(1, 3), k=1, alpha=0)
+
+
+@few
+@given(seeds, batches, widths, st.integers(2, 6), st.sampled_from([0.0, 0.4, 0.9]), st.booleans())
+def test_one_vs_all_equals_loops(seed: int, size: int, width: int, number: int, share: float, shifted: bool) -> None:
+    right = chosen(seed, size, number, share)
+    bias = torch.linspace(-1, 1, number, dtype=torch.float64) if shifted else None
+
+    def loops(q: Tensor, w: Tensor) -> Tensor:
+        terms = []
+        for i in range(size):
+            if not right[i].any():
+                continue
+            cost = q[i, 0] * 0
+            for j in range(number):
+                chance = (q[i] @ w[j] / 0.3 + (0 if bias is None else bias[j])).sigmoid()
+                cost = cost - (chance if right[i, j] else 1 - chance).log()
+            terms.append(cost)
+        return sum(terms) / len(terms) if terms else q.sum() * 0
+
+    rows = vectors(seed, size, width), vectors(seed + 1, number, width)
+    agree(lambda q, w: one_vs_all(q, w, right, temperature=0.3, bias=bias), loops, *rows, single=1e-3)
+
+
+def test_the_bias_of_one_vs_all_learns_and_has_one_number_a_label() -> None:
+    bias = torch.zeros(3, requires_grad=True)
+    right = torch.tensor([[1, 0, 0], [0, 0, 0]])
+    one_vs_all(torch.zeros(2, 3), torch.eye(3), right, temperature=1.0, bias=bias).backward()
+    assert bias.grad is not None
+    torch.testing.assert_close(bias.grad, torch.tensor([-0.5, 0.5, 0.5]))  # of the row that has a label
+    with pytest.raises(DataError, match="one number each"):
+        one_vs_all(torch.eye(3), torch.eye(3), torch.eye(3), temperature=1.0, bias=torch.zeros(2))

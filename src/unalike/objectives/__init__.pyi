@@ -49,6 +49,7 @@ from .mixing import beta_weights as beta_weights
 from .mixing import mix as mix
 from .mixing import uniform_weights as uniform_weights
 from .multilabel import decoupled_softmax as decoupled_softmax
+from .multilabel import one_vs_all as one_vs_all
 from .multilabel import soft_top_k as soft_top_k
 from .multilabel import soft_top_k_loss as soft_top_k_loss
 from .multilinear import symile as symile

@@ -136,6 +136,54 @@ def soft_top_k_loss(
     return mean_where(losses / count.clamp(min=1), count > 0)
 
 
+@full_precision
+def one_vs_all(
+    queries: Tensor, labels: Tensor, positives: Tensor, *, temperature: float, bias: Tensor | None = None
+) -> Tensor:
+    """One label against all: a logistic regression for each label, whether a query has it or not.
+
+    ``mean_i sum_l BCE(sigmoid(q_i . w_l / t + b_l), [l in P_i])`` over the queries that have a label.
+
+    Paper: Rifkin, Klautau, "In Defense of One-Vs-All Classification", JMLR 2004; with the logistic loss.
+
+    Args:
+        queries: ``(N, D)``.
+        labels: ``(L, D)``, the weights of the labels.
+        positives: which labels are right for each query ``(N, L)``: sparse (COO or CSR), or dense; above zero is right.
+        temperature: above zero.
+        bias: ``(L,)``, one for each label; none unless given.
+
+    Data: samples with several labels each. Queries without a label do not count: nothing is known of them.
+    Cost: 8 N L D flops; memory O(strip L).
+
+    Raises:
+        DataError: shapes do not fit. SettingsError: a temperature that is not above zero.
+
+    Example:
+        >>> import torch
+        >>> from unalike.objectives import one_vs_all
+        >>> round(float(one_vs_all(torch.eye(2), torch.eye(2), torch.eye(2), temperature=1.0)), 4)
+        1.0064
+    """
+    positive(temperature=temperature)
+    plan, edges = _plan(queries, labels, positives)
+    every = slice(0, plan.shape[1])
+    count = edges.weights.new_zeros(plan.shape[0]).index_add_(0, edges.rows, edges.weights)
+    offset = labels.new_zeros(len(labels)) if bias is None else bias
+    if offset.shape != (len(labels),):
+        raise DataError(f"a bias of shape {tuple(offset.shape)} for {len(labels)} labels; expected one number each")
+
+    def rows_of(scores: Tensor, rows: slice, offset: Tensor) -> Tensor:
+        logits = scores / temperature + offset.to(scores.dtype)
+        row, column, number = edges.within(rows, every)
+        # softplus of all, less the logits of the right ones, is their cross-entropy.
+        right = logits[row, column] * edges.weights[number].to(scores.dtype)
+        return softplus(logits).sum(dim=1).index_add(0, row, -right)
+
+    losses = rowwise(rows_of, queries, labels, offset)
+    return mean_where(losses, count > 0)
+
+
 def _plan(queries: Tensor, labels: Tensor, positives: Tensor) -> tuple[Plan, Edges]:
     check_scores(queries, labels)
     shape = (len(queries), len(labels))
