@@ -43,6 +43,7 @@ FLOORS = [
         "clustering",
         "exporting",
         "recommendation",
+        "labelling",
     },
     {"cli", "__init__", "__main__"},
 ]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from unalike.run import Run
     from unalike.training import Alone
 
-KINDS = ("image", "text", "audio", "video", "series", "array", "tags")
+KINDS = ("image", "text", "audio", "video", "series", "array", "tags", "labels")
 """Kinds of columns that ``--KIND COLUMN`` and ``--KIND:VARIANT COLUMN`` may name."""
 
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
@@ -35,9 +35,9 @@ out, err = Console(highlight=False), Console(stderr=True, highlight=False)
 @dataclass(frozen=True)
 class Columns:
     """Which columns of a table play which role; --image COLUMN, --text COLUMN, --text:de COLUMN, and
-    --target COLUMN for a number to predict; of a table with one event a row --user COLUMN --item COLUMN --time COLUMN,
-    and --items FILE for the names of the items; of a graph --nodes FILE beside a table of edges, or --edges FILE (or
-    --edges knn:3) beside a table of nodes."""
+    --target COLUMN for a number to predict, --labels COLUMN for any number of labels a row; of a table with one event a
+    row --user COLUMN --item COLUMN --time COLUMN, and --items FILE for the names of the items; of a graph --nodes FILE
+    beside a table of edges, or --edges FILE (or --edges knn:3) beside a table of nodes."""
 
     label: Annotated[str | None, arg(metavar="COLUMN")] = None
     """Column with the class of each row."""
@@ -533,7 +533,7 @@ def example_query(run: Run) -> str:
     """A query that this run can answer, for the last line that a user reads."""
     texts = [text for text in run.items.texts if text]
     if "text" in run.kinds and texts:
-        return f'"{texts[len(texts) // 2]}"'
+        return f'"{texts[len(texts) // 2].strip().splitlines()[0][:80]}"'
     return run.items.ids[0]
 
 
@@ -557,6 +557,8 @@ def search(arguments: Search, roles: Mapping[str, str]) -> None:
     run = unalike.load(arguments.run, device=arguments.device)
     if arguments.html is not None and "clicks" in run.kinds:
         raise SettingsError("--html writes a page of what looks alike; what comes next is a list: leave --html out")
+    if arguments.html is not None and "labels" in run.kinds:
+        raise SettingsError("--html writes a page of what looks alike; the labels of a text are a list: leave it out")
     hits = run.search(arguments.query, arguments.k, by=arguments.by)
     table = Table(box=None, pad_edge=False)
     for name in ("rank", "score", "id", "text", "label"):
@@ -876,7 +878,7 @@ def show_systems(arguments: Systems, roles: Mapping[str, str]) -> None:
         table.add_column(name, justify="right" if name == "no." else "left")
     for system in systems.all_systems(arguments.modality):
         paper = system.paper
-        needs = ", ".join((*paper.roles, *wanted(paper))) or paper.kind
+        needs = ", ".join((*paper.roles, *wanted(paper))) or (ANY if paper.kind == "learner" else paper.kind)
         row = rows.get(system.slug)
         verdicts = ("", "") if row is None else (row.first.verdict, row.mechanism or "")
         table.add_row(
@@ -884,6 +886,10 @@ def show_systems(arguments: Systems, roles: Mapping[str, str]) -> None:
         )
     out.print(table)
     out.print("\nunalike systems SLUG shows a system's card, unalike check SLUG measures its claim here.")
+
+
+ANY = "any two or more of pictures, texts, recordings, clips, series, numbers"
+"""What a system without roles of its own learns from."""
 
 
 def wanted(paper: Paper) -> list[str]:
@@ -902,8 +908,8 @@ def show_card(system: Any) -> None:
     venue = f", {paper.venue}" if paper.venue else ""
     arxiv = f", arXiv {paper.arxiv}" if paper.arxiv else ""
     out.print(escape(f"\nPaper: {paper.authors}. {paper.title}. {paper.year}{venue}{arxiv}."))
-    if paper.roles:
-        out.print(escape(f"Learns from: {', '.join((*paper.roles, *wanted(paper)))}"))
+    if paper.roles or paper.kind == "learner":
+        out.print(escape(f"Learns from: {', '.join((*paper.roles, *wanted(paper))) or ANY}"))
     else:
         out.print(f"Kind: {paper.kind}")
     out.print(escape(f"Claim: {system.claim.sentence}"))

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from unalike import encoders
-from unalike.data import ClicksColumn, Collection, LabelColumn
+from unalike.data import ClicksColumn, Collection, LabelColumn, LabelsColumn
 from unalike.errors import RunError
 from unalike.files import write_atomically
 
@@ -63,6 +63,13 @@ class Items:
         return self.table["history"].to_pylist()
 
     @cached_property
+    def label_sets(self) -> list[list[str] | None]:
+        """For a run that learned sets of labels those of each row; None where it has none."""
+        if "labels" not in self.table.column_names:
+            return [None] * len(self)
+        return self.table["labels"].to_pylist()
+
+    @cached_property
     def splits(self) -> np.ndarray:
         return np.asarray(self.table["split"].to_pylist(), dtype=object)
 
@@ -105,6 +112,9 @@ class Items:
         if text_role is not None:
             texts = collection[text_role]
             columns["text"] = pa.array([texts[row] for row in range(len(texts))], pa.string())
+        labels = collection.columns.get("labels")
+        if isinstance(labels, LabelsColumn):
+            columns["labels"] = pa.array([labels[row] for row in range(len(labels))], pa.list_(pa.string()))
         clicks = collection.columns.get("clicks")
         if isinstance(clicks, ClicksColumn):
             columns["history"] = pa.array(clicks.complete(), pa.list_(pa.int64()))

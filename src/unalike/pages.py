@@ -96,6 +96,7 @@ def summary(run: Run) -> list[str]:
         "audio": "recordings",
         "clicks": "sequences of clicks",
         "graph": "nodes of a graph",
+        "labels": "sets of labels",
     }
     things = " and ".join(kinds.get(kind, kind) for kind in spec.roles)
     steps = record["task"]["steps"]

@@ -12,6 +12,7 @@ from unalike import systems
 from unalike.data import Collection, Column, leave_one_out, make_splits, separated
 from unalike.encoders import default_encoder
 from unalike.errors import DataError, SettingsError
+from unalike.records import Paper
 from unalike.settings import read_dataclass, wrong_types
 from unalike.spec import Source, Spec, Views
 from unalike.training.settings import Training
@@ -25,6 +26,8 @@ def default_system(collection: Collection, unseen: tuple[str, ...] = ()) -> str:
     if collection.roles("graph"):
         # The comparison of all pairs of nodes is what scgc costs; pamc's cost is linear in them.
         return "scgc" if len(collection) <= 4096 else "pamc"
+    if collection.roles("labels") and collection.roles("text"):
+        return "dexml"
     pictures = [role for role in collection.roles("image") if role not in unseen]
     if pictures and collection.roles("text"):
         return "slip" if len(pictures) > 1 else "clip"
@@ -70,7 +73,7 @@ def plan(
         collection[role]
     found = systems.find(system or default_system(collection, unseen), kind="learner")
     assert found.recipe is not None, "every learner has a recipe"
-    kinds = list(dict.fromkeys(role.split(":")[0] for role in found.paper.roles))
+    kinds = kinds_of(found.paper, collection)
     roles = {
         kind: tuple(
             role
@@ -81,6 +84,9 @@ def plan(
     }
     missing = [role for role in found.paper.roles if ":" in role and role not in roles[role.split(":")[0]]]
     missing += [kind for kind in kinds if not roles[kind]]
+    if not found.paper.roles:
+        missing = []
+        check_modalities(found.slug, collection, roles)
     if missing:
         raise DataError(
             f"{found.slug} learns from the roles {', '.join(found.paper.roles)}; {collection.name} has "
@@ -125,6 +131,33 @@ def plan(
         unseen=unseen,
         holdout=holdout,
     )
+
+
+MODALITIES = ("image", "text", "audio", "video", "series", "points", "array")
+"""What a system without roles of its own learns from: two or more of these, whichever the data have."""
+
+
+def kinds_of(paper: Paper, collection: Collection) -> list[str]:
+    """The kinds of column that a system learns from: its own, or every modality that the data have, in their order."""
+    if paper.roles:
+        return list(dict.fromkeys(role.split(":")[0] for role in paper.roles))
+    roles = (role for role in collection.columns if role != "array:target")
+    return [kind for kind in dict.fromkeys(role.split(":")[0] for role in roles) if kind in MODALITIES]
+
+
+def check_modalities(slug: str, collection: Collection, roles: Mapping[str, tuple[str, ...]]) -> None:
+    """Raise a `DataError` unless there are two modalities or more, each with an entry in some row."""
+    empty = [kind for kind, used in roles.items() if not used]
+    if empty:
+        raise DataError(
+            f"{', '.join(empty)} of {collection.name} has no entry in any of {len(collection)} rows: fill the column, "
+            "or leave it out"
+        )
+    if len(roles) < 2:
+        raise DataError(
+            f"{slug} learns from two modalities or more ({', '.join(MODALITIES)}); {collection.name} has "
+            f"{', '.join(collection.columns)}. Name more columns, such as --image COLUMN --text COLUMN --audio COLUMN"
+        )
 
 
 SMALL = 72
@@ -182,6 +215,16 @@ def usable_rows(
         if not has.all():
             notes.append(f"{int((~has).sum())} of {len(collection)} rows have no {role} and are left out")
         use &= has
+    if not required:
+        entries = {kind: np.any([collection[role].present for role in used], axis=0) for kind, used in roles.items()}
+        use &= np.sum(list(entries.values()), axis=0) > 1
+        if not use.all():
+            notes.append(
+                f"{int((~use).sum())} of {len(collection)} rows have fewer than two modalities and are left out"
+            )
+        for kind, has in entries.items():
+            if lacking := int((~has[use]).sum()):
+                notes.append(f"{lacking} of {int(use.sum())} rows have no {kind}; what else they have is used")
     if labels:
         assert collection.label is not None
         known = collection.label.present
@@ -204,7 +247,7 @@ def usable_rows(
             repeats = collection[role].distinct()[use]
             counts = np.bincount(repeats[repeats >= 0])
             rows = int(counts[counts > 1].sum())
-            if rows and role == roles[kind][0]:
+            if rows and role == roles[kind][0] and required:
                 notes.append(f"{rows} rows share their {role} with another row; they are not taken for negatives")
     if roles.get("text") and all(one_wording(collection, role, use) for role in roles["text"]):
         raise DataError(

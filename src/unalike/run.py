@@ -396,7 +396,8 @@ class Run:
             k: number of hits.
             by: how to read the query; ``auto`` takes a path that exists for a picture, an id for a row, else words.
 
-        A run that learned from clicks gives what comes next: for a user by id, or after a list of items.
+        A run that learned from clicks gives what comes next: for a user by id, or after a list of items. One that
+        learned sets of labels gives the labels of a text.
 
         Returns:
             Hits, best first; a row that has several pictures counts with its best.
@@ -405,6 +406,10 @@ class Run:
             from unalike.recommendation import search
 
             return search(self, query, k)
+        if "labels" in self.kinds:
+            from unalike import labelling
+
+            return labelling.search(self, query, k, by)
         vector, own = self.query(query, by)
         best = np.full(len(self.items), -np.inf, np.float32)
         which = np.zeros(len(self.items), np.int64)

@@ -123,6 +123,11 @@ def score(
         from unalike import recommendation
 
         return recommendation.score(learner, collection, packed["clicks"], device)  # type: ignore[arg-type]
+    if "labels" in spec.roles:
+        from unalike import labelling
+
+        role = spec.roles["text"][0]
+        return labelling.score(learner, collection, vectors[role], role, device)
     main = main_roles(collection, spec)
     raw = {role: raw_features(collection, role, packed[role]) for role in main}
     spaces: dict[str, Mapping[str, np.ndarray]] = {"": vectors, "untrained encoder": untrained}
@@ -482,6 +487,10 @@ def score_new(run: Run, collection: Collection) -> list[Score]:
         from unalike import recommendation
 
         return recommendation.score_new(run, collection)
+    if "labels" in run.kinds:
+        from unalike import labelling
+
+        return labelling.score_new(run, collection)
     main, raw, vectors, packed = [], {}, {}, {}
     for kind in run.kinds:
         for role in collection.roles(kind)[:1]:
