@@ -102,8 +102,9 @@ class Search:
 
     run: Positional[Annotated[Path, arg(metavar="RUN")]]
     """A run directory."""
-    query: Positional[Annotated[str, arg(metavar="QUERY")]]
-    """Words, the path of a picture, or a row's id."""
+    query: Positional[Annotated[str | None, arg(metavar="QUERY")]] = None
+    """Words, the path of a picture or recording, or a row's id; or several of them at once instead: --text WORDS
+    --audio FILE --image FILE."""
     k: Annotated[int, arg(aliases=["-k"])] = 10
     """How many hits."""
     by: Literal["auto", "words", "picture", "row"] = "auto"
@@ -559,7 +560,14 @@ def search(arguments: Search, roles: Mapping[str, str]) -> None:
         raise SettingsError("--html writes a page of what looks alike; what comes next is a list: leave --html out")
     if arguments.html is not None and "labels" in run.kinds:
         raise SettingsError("--html writes a page of what looks alike; the labels of a text are a list: leave it out")
-    hits = run.search(arguments.query, arguments.k, by=arguments.by)
+    if (arguments.query is None) == (not roles):
+        raise SettingsError(
+            "unalike search takes one query, or what the wanted row has by kind: unalike search RUN --text WORDS "
+            "--audio FILE"
+        )
+    if arguments.html is not None and arguments.query is None:
+        raise SettingsError("--html writes a page for one query; give it without --text, --audio or --image")
+    hits = run.search(arguments.query or roles, arguments.k, by=arguments.by)
     table = Table(box=None, pad_edge=False)
     for name in ("rank", "score", "id", "text", "label"):
         if name in ("rank", "score", "id") or any(getattr(hit, name) for hit in hits):

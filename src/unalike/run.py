@@ -339,24 +339,26 @@ class Run:
                 return roles
         return list(self.vectors)
 
+    def read_as(self, query: Any, by: By = "auto") -> By:
+        """How a query is read, if it is not said."""
+        if isinstance(query, Image.Image):
+            return "picture"
+        if by != "auto":
+            return by
+        words = str(query)
+        if "image" in self.kinds and is_file(words) and not is_recording(words):
+            return "picture"
+        if words not in self.items.ids and is_recording(words) and "audio" in self.kinds:
+            return "recording"
+        return "row" if words in self.items.ids else "words"
+
     def query(self, query: Any, by: By = "auto") -> tuple[np.ndarray, int | None]:
         """The vector ``(D,)`` of a query, and the row if the query is one of the run's own.
 
         Raises:
             DataError: the run cannot read such a query.
         """
-        if isinstance(query, Image.Image):
-            by = "picture"
-        words = str(query)
-        if by == "auto":
-            if "image" in self.kinds and is_file(words) and not is_recording(words):
-                by = "picture"
-            elif words not in self.items.ids and is_recording(words) and "audio" in self.kinds:
-                by = "recording"
-            elif words in self.items.ids:
-                by = "row"
-            else:
-                by = "words"
+        words, by = str(query), self.read_as(query, by)
         if by == "row":
             if words not in self.items.ids:
                 raise DataError(f"there is no row {words!r} in {self.folder}; ids look like {self.items.ids[0]!r}")
@@ -366,7 +368,7 @@ class Run:
                 if np.isfinite(vector).all() and self.present(role)[row]:
                     return vector, row
             raise DataError(f"row {words!r} has no vector")
-        kind = {"picture": "image", "words": "text", "recording": "audio"}[by]
+        kind = KIND_OF[by]
         if kind not in self.kinds:
             raise DataError(
                 f"{words!r} was taken for {BY_NAME[by]}, but this run turns "
@@ -384,6 +386,38 @@ class Run:
             raise DataError(f"{words!r} cannot be read as {BY_NAME[by]}")
         return vector, None
 
+    def query_of_parts(self, parts: Mapping[str, Any]) -> tuple[np.ndarray, list[str]]:
+        """The vector ``(D,)`` of a query of several entries, and the roles that it looks through.
+
+        Args:
+            parts: by kind or role what the wanted row has: words, a picture or its path, the path of a recording.
+
+        Raises:
+            DataError: the run cannot read a part, or there is nothing left to look for.
+        """
+        vectors: dict[str, np.ndarray] = {}
+        for role, part in parts.items():
+            kind = role.split(":")[0]
+            if kind not in self.kinds or kind not in AS:
+                raise DataError(
+                    f"{role} cannot be part of a query: this run turns {' and '.join(self.kinds)} into vectors, and a "
+                    f"query has {', '.join(AS)}"
+                )
+            if kind in vectors:
+                raise DataError(f"two parts of the query are of the kind {kind}: give one")
+            vectors[kind] = self.query(part, AS[kind])[0]
+        for kind in ("image", "text", *self.kinds):
+            gallery = [role for role in self.vectors if role.split(":")[0] == kind]
+            if kind not in vectors and gallery:
+                return self.asked(vectors, kind), gallery
+        raise DataError(f"the query has {' and '.join(parts)}, which is all that this run knows: leave one out")
+
+    def asked(self, vectors: Mapping[str, np.ndarray], target: str) -> np.ndarray:
+        """The vector ``(D,)`` with which entries of a kind are scored, given those ``(D,)`` of other kinds."""
+        given = {kind: torch.from_numpy(vector)[None].to(self.device) for kind, vector in vectors.items()}
+        with torch.no_grad():
+            return training.joined_vectors(self.learner, given, target)[0].cpu().numpy()
+
     def present(self, role: str) -> np.ndarray:
         """Bool ``(N,)``: which rows have a vector of this role. Rows without one are stored as zeros."""
         return np.abs(self.vectors[role]).sum(axis=1) > 0
@@ -392,7 +426,8 @@ class Run:
         """The rows most alike to a query: words, a picture or recording (or its path), or the id of a row.
 
         Args:
-            query: what to look for.
+            query: what to look for; several things at once by kind, as ``{"text": "a bell", "audio": "one.wav"}``,
+                look for what goes with all of them.
             k: number of hits.
             by: how to read the query; ``auto`` takes a path that exists for a picture, an id for a row, else words.
 
@@ -410,10 +445,17 @@ class Run:
             from unalike import labelling
 
             return labelling.search(self, query, k, by)
-        vector, own = self.query(query, by)
+        own, gallery = None, self.gallery
+        if isinstance(query, Mapping):
+            vector, gallery = self.query_of_parts(query)
+        else:
+            vector, own = self.query(query, by)
+            kind = KIND_OF.get(self.read_as(query, by))
+            if kind is not None and kind != gallery[0].split(":")[0]:
+                vector = self.asked({kind: vector}, gallery[0].split(":")[0])
         best = np.full(len(self.items), -np.inf, np.float32)
         which = np.zeros(len(self.items), np.int64)
-        for number, role in enumerate(self.gallery):
+        for number, role in enumerate(gallery):
             scores = np.where(self.present(role), self.vectors[role] @ vector, -np.inf)
             better = scores > best
             best[better], which[better] = scores[better], number
@@ -423,9 +465,7 @@ class Run:
         rows = order(best, count)
         texts, labels = self.items.texts, self.items.labels()
         return [
-            Found(
-                rank, self.items.ids[row], float(best[row]), int(row), self.gallery[which[row]], texts[row], labels[row]
-            )
+            Found(rank, self.items.ids[row], float(best[row]), int(row), gallery[which[row]], texts[row], labels[row])
             for rank, row in enumerate(rows, start=1)
         ]
 
@@ -567,6 +607,10 @@ def is_recording(words: str) -> bool:
     """Whether words are the path of a file that is named like a recording."""
     return is_file(words) and Path(words).suffix.lower() in SOUND_SUFFIXES
 
+
+AS: Mapping[str, By] = {"image": "picture", "text": "words", "audio": "recording"}
+"""How an entry of each kind is read in a query."""
+KIND_OF: Mapping[str, str] = {by: kind for kind, by in AS.items()}
 
 BY_NAME = {"picture": "a picture", "words": "words", "recording": "a recording"}
 

@@ -135,6 +135,7 @@ def score(
         spaces[RAW[kind]] = {role: raw[role] for role in main if role.split(":")[0] == kind}
     scene = Scene(learner, collection, packed, spaces, device)
     return [
+        *from_all_others(scene, main, held_out_rows(collection)),
         *across_roles(scene, spec),
         *named_classes(scene, main, spec),
         *own_views(scene, main),
@@ -183,6 +184,7 @@ def held_out(scene: Scene, main: Sequence[str]) -> list[Score]:
     codes = text_codes(scene.collection, tuple(texts))
     return evaluation.evaluate_vectors(
         space(scene.spaces[""]),
+        pairs=[] if isinstance(scene.learner, training.JointLearner) else None,
         floors={name: space(vectors) for name, vectors in scene.spaces.items() if name},
         labels=None if label is None else LabelColumn(label.codes[test], label.names),
         train_labels=None if label is None or train is None else LabelColumn(label.codes[train], label.names),
@@ -190,6 +192,50 @@ def held_out(scene: Scene, main: Sequence[str]) -> list[Score]:
         present={role: scene.present(role)[test] for role in main},
         train_present={} if train is None or label is None else {role: scene.present(role)[train] for role in main},
     )
+
+
+def from_all_others(scene: Scene, main: Sequence[str], rows: np.ndarray) -> list[Score]:
+    """Where there are three modalities or more, or their score is joint: each is found from all the others."""
+    kinds = {role.split(":")[0]: role for role in reversed(main)}
+    if len(kinds) < 2 or (len(kinds) < 3 and not isinstance(scene.learner, training.JointLearner)):
+        return []
+    scores = []
+    for target, role in reversed(kinds.items()):
+        others = [kind for kind in reversed(kinds) if kind != target]
+        asking = rows[scene.present(role)[rows] & np.any([scene.present(kinds[k])[rows] for k in others], axis=0)]
+        asking = asking[:MOST_QUERIES]
+        if len(asking) < 2:
+            continue
+        codes = text_codes(scene.collection, (role,))[role] if target == "text" else np.arange(len(scene.collection))
+        relevance = Relevance.from_groups(codes[asking], codes[asking])
+        found = {}
+        for name, space in scene.spaces.items():
+            if not set(kinds.values()) <= set(space):
+                continue
+            # Rows of zeros stand for what is missing.
+            given = {kind: torch.from_numpy(np.asarray(space[kinds[kind]][asking], np.float32)) for kind in others}
+            with torch.no_grad():
+                given = {kind: each.to(scene.device) for kind, each in given.items()}
+                asked = training.joined_vectors(scene.learner, given, target).cpu().numpy()
+            found[name] = evaluation.retrieval(
+                asked, space[role][asking], relevance, measures=["recall@1", "recall@10"]
+            )
+        for measure in ("recall@1", "recall@10"):
+            mine = found[""]
+            value, short = mine.mean(measure), measure.replace("recall", "R")
+            scores.append(
+                Score(
+                    f"{' and '.join(others)} find the {target}, {short}",
+                    value,
+                    {"chance": mine.chance[measure]}
+                    | {name: each.mean(measure) for name, each in found.items() if name},
+                    n=len(asking),
+                    reading=f"For {100 * value:.0f}% of the rows what they have of {' and '.join(others)} puts their "
+                    f"own {target} among the first {measure.partition('@')[2]} of {len(asking):,}.",
+                    interval=evaluation.bootstrap_interval(mine.values[measure]),
+                )
+            )
+    return scores
 
 
 def across_roles(scene: Scene, spec: Spec) -> list[Score]:
@@ -297,6 +343,8 @@ def across_languages(scene: Scene, rows: np.ndarray, spec: Spec) -> list[Score]:
     pictures = next((role for role in learnt if role.split(":")[0] == "image" and role not in spec.unseen), None)
     if pictures is None or "text" not in scene.learner.encoders:
         return []
+    if isinstance(scene.learner, training.JointLearner):  # its score is none of two
+        return []
     rows = rows[scene.present(pictures)[rows]][:MOST_QUERIES]
     texts = [role for role in learnt if role.split(":")[0] == "text" and scene.present(role)[rows].sum() > 1]
     if len(texts) < 2:
@@ -358,7 +406,7 @@ def named_classes(scene: Scene, main: Sequence[str], spec: Spec) -> list[Score]:
         assert isinstance(column, LabelColumn)
         names = [name.replace("-", " ").replace("_", " ") for name in column.names]
         prepared = scene.learner.encoders["text"].prepare(TextColumn(names))
-        classes = scene.embed("text", prepared)
+        classes = named_as(scene, scene.embed("text", prepared))
         for pictures in (each for each in main if each.split(":")[0] == "image"):
             rows = test[scene.present(pictures)[test] & column.present[test]]
             if len(rows) < 2 or len(names) < 2:
@@ -377,6 +425,15 @@ def named_classes(scene: Scene, main: Sequence[str], spec: Spec) -> list[Score]:
                 )
             )
     return scores
+
+
+def named_as(scene: Scene, names: np.ndarray) -> np.ndarray:
+    """What pictures are compared with, of the vectors ``(K, D)`` of some names."""
+    if not isinstance(scene.learner, training.JointLearner):
+        return names
+    with torch.no_grad():
+        given = {"text": torch.from_numpy(names).to(scene.device)}
+        return training.joined_vectors(scene.learner, given, "image").cpu().numpy()
 
 
 def own_views(scene: Scene, main: Sequence[str]) -> list[Score]:
@@ -521,6 +578,7 @@ def score_new(run: Run, collection: Collection) -> list[Score]:
         if role not in every and collection[role].present.any():
             every[role] = np.nan_to_num(run.embed_column(collection, role))
     return [
+        *from_all_others(scene, main, np.arange(len(collection))),
         *across_languages(replace(scene, spaces={"": every}), np.arange(len(collection)), run.spec),
         *(named_classes(scene, main, run.spec) if label is not None else []),
         *(own_views(scene, main) if label is None else []),
@@ -529,6 +587,7 @@ def score_new(run: Run, collection: Collection) -> list[Score]:
             floors=floors,
             labels=None if label is None else [label[row] for row in range(len(collection))],
             train_labels=train_labels if train else None,
+            pairs=[] if isinstance(run.learner, training.JointLearner) else None,
             items=text_codes(collection, tuple(role for role in main if role.split(":")[0] == "text")),
             present=present,
         ),

@@ -29,6 +29,11 @@ from .loop import Listener as Listener
 from .loop import Outcome as Outcome
 from .loop import pick_device as pick_device
 from .loop import train as train
+from .modalities import JointLearner as JointLearner
+from .modalities import Shown as Shown
+from .modalities import every_kind as every_kind
+from .modalities import joined_vectors as joined_vectors
+from .modalities import one_entry as one_entry
 from .optimizers import LARS as LARS
 from .optimizers import learning_rate as learning_rate
 from .optimizers import make_optimizer as make_optimizer
