@@ -78,6 +78,7 @@ OBJECTIVES: dict[str, Case] = {
     "mv_info_nce": lambda a, b, y, t, g: o.mv_info_nce([a, b], temperature=t),
     "nt_xent": lambda a, b, y, t, g: o.nt_xent(a, b, temperature=t),
     "one_to_k": lambda a, b, y, t, g: o.one_to_k(a, b[:, None], temperature=t),
+    "one_vs_all": lambda a, b, y, t, g: o.one_vs_all(a, b, torch.eye(len(a)).bool(), temperature=t),
     "pairwise_nt_xent": lambda a, b, y, t, g: o.pairwise_nt_xent([a, b], temperature=t),
     "proto_nce": proto,
     "proxy_anchor": lambda a, b, y, t, g: o.proxy_anchor(a, y, b[: int(y.max()) + 1].float()),

@@ -9,12 +9,24 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
-from unalike.data import Collection
+from unalike.data import Collection, cache_folder, is_fetched, open_set
 from unalike.data.media import AudioColumn, StackColumn
-from unalike.data.sets import animals, asterisk, debian, furniture, movielens, series, shuttle, tuxpaint, weights
+from unalike.data.sets import (
+    animals,
+    asterisk,
+    debian,
+    debtags,
+    furniture,
+    movielens,
+    series,
+    shuttle,
+    tuxpaint,
+    weights,
+)
 from unalike.data.sets.pixels import copies
 from unalike.errors import DataError, SettingsError
 
@@ -357,3 +369,60 @@ def test_recordings_and_stacks_behave_as_columns(tmp_path: Path) -> None:
     assert stack.select([2, 0]).kind == "series" and stack.select([2]).fingerprint() == stack.select([0]).fingerprint()
     with pytest.raises(DataError, match=r"a stack \(3,\)"):
         StackColumn(np.zeros(3), kind="points")
+
+
+def tagged(rows: list[tuple[str, int, str, str | None]]) -> pa.Table:
+    """Packages as `debian` stores them: name, source, long description, tags."""
+    return pa.table(
+        {
+            "id": [name for name, _, _, _ in rows],
+            "tags": [tags for _, _, _, tags in rows],
+            "group": [source for _, source, _, _ in rows],
+            "text:en": [f"what {name} is" for name, _, _, _ in rows],
+            "text:en-body": [body for _, _, body, _ in rows],
+        }
+    )
+
+
+CACHE = cache_folder()
+"""The machine's own: tests have one each."""
+
+SHARED = "This part belongs to the great family of tools, release 4.2."
+
+
+def test_debtags_keep_near_duplicates_together(made: Path) -> None:
+    rows: list[tuple[str, int, str, str | None]] = [
+        (f"alone-{'abcdefghij'[n // 10]}{'abcdefghij'[n % 10]}", n, f"does thing {n}", f"role::program, use::{n % 7}")
+        for n in range(80)
+    ]
+    rows += [("gcc-11", 100, "a", "role::program"), ("gcc-12", 101, "b", "role::program")]  # named alike
+    rows += [("vim", 102, "c", "use::editing"), ("vim-doc", 102, "d", "role::documentation")]  # of one source
+    rows += [(f"kin-{n}x", 110 + ord(n), f"{SHARED}\n\nMore of {n}.", "role::plugin") for n in "abc"]
+    rows += [("far", 200, SHARED.replace("4.2", "5.1"), "role::plugin")]
+    rows += [("todo", 201, "e", "role::TODO, special::invalid-tag"), ("none", 202, "f", None)]
+    debtags.write(tagged(rows), made)
+    collection = debtags.open_set("debtags", made)
+    assert collection.groups is not None
+    row = {id: number for number, id in enumerate(collection.ids)}
+    assert {"todo", "none"}.isdisjoint(row)
+    assert collection["labels"][row["alone-ac"]] == ["role::program", "use::2"]
+    assert collection["text"][row["vim"]] == "what vim is\nc"
+    split = {int(each): name for name, rows in collection.splits.items() for each in rows}
+    for family in (("gcc-11", "gcc-12"), ("vim", "vim-doc"), ("kin-ax", "kin-bx", "kin-cx", "far")):
+        assert len({int(collection.groups[row[name]]) for name in family}) == 1
+        assert len({split[row[name]] for name in family}) == 1
+    assert len(np.unique(collection.groups)) == 80 + 3
+    assert set(collection.splits) == {"train", "validation", "test"}
+
+
+@pytest.mark.skipif(not is_fetched("debtags", cache=CACHE), reason="debtags has not been made here")
+def test_no_source_of_debian_crosses_the_splits_of_debtags() -> None:
+    collection, whole = open_set("debtags", cache=CACHE), open_set("debian", cache=CACHE)
+    assert whole.groups is not None
+    source = dict(zip(whole.ids, whole.groups.tolist(), strict=True))
+    of = {name: {source[collection.ids[row]] for row in rows} for name, rows in collection.splits.items()}
+    texts = {name: {collection["text"][int(row)] for row in rows} for name, rows in collection.splits.items()}
+    for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
+        assert not of[one] & of[other]
+        assert not texts[one] & texts[other]
+    assert min(len(rows) for rows in collection.splits.values()) > 2000

@@ -85,6 +85,19 @@ def lay_graph(folder: Path) -> None:
     (folder / "edges.csv").write_text("\n".join(["source,target", *(f"n{i},n{j}" for i, j in pairs)]) + "\n")
 
 
+def lay_labels(folder: Path) -> None:
+    """items.parquet and new.parquet: things of three colours, with their labels; some rows have none."""
+    kinds = {"bicycle": "vehicle", "tram": "vehicle", "oak": "tree", "birch": "tree", "gull": "bird", "owl": "bird"}
+    for name, count, extra in (("items", 240, []), ("new", 60, ["seen today"])):
+        table: dict[str, list] = {"id": [], "description": [], "tags": []}
+        for number in range(count):
+            thing, colour = list(kinds)[number % 6], list(COLOURS)[number // 6 % 3]
+            table["id"].append(f"r{number}")
+            table["description"].append(f"a {colour} {thing}, number {number}")
+            table["tags"].append([colour, thing, f"kind: {kinds[thing]}", *extra] if number % 9 else None)
+        pq.write_table(pa.table(table), folder / f"{name}.parquet")
+
+
 def lay_clicks(folder: Path) -> None:
     """clicks.csv and products.csv: customers go through a shelf in its order."""
     events = [
@@ -138,6 +151,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lay_clips(folder)
     lay_recordings(folder)
     lay_clicks(folder)
+    lay_labels(folder)
     tiny = runpy.run_path(str(ROOT / "tests" / "decoding" / "tiny_models.py"))
     for part in (tiny["llama"](window=256), tiny["tokenizer"]()):
         part.save_pretrained(folder / "my-model")
