@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,14 +57,16 @@ def precision_at_1(trial: Trial) -> float:
 
 
 def precision_at_5(trial: Trial) -> float:
-    """Share of the first five labels of the scored rows that are right."""
-    return float(ranking(trial).precision(5).mean())
+    """Share of the first five labels of the scored rows that are right; of all where there are fewer."""
+    found = ranking(trial)
+    return float(found.precision(min(KEPT, found.labels)).mean())
 
 
 def psp_at_5(trial: Trial) -> float:
     """The same, rare labels counting for more: by their propensities in the training rows."""
     (_, labels), rows, count = sets_of(trial.reference)
-    return ranking(trial).psp(5, evaluation.propensities(np.bincount(labels, minlength=count), rows))
+    weights = evaluation.propensities(np.bincount(labels, minlength=count), rows)
+    return ranking(trial).psp(min(KEPT, count), weights)
 
 
 def over_neighbours(trial: Trial) -> float:
@@ -87,3 +90,11 @@ def over_neighbours(trial: Trial) -> float:
         weigh.transform(tokens(trial.scored, width)), weigh.transform(known), learnt, labels
     )
     return precision_at_1(trial) - float(evaluation.rank_labels(vote, truth, rows, labels, keep=1).precision(1).mean())
+
+
+FIRST_LABELS: Mapping[str, Callable[[Trial], float]] = {
+    "P@1": precision_at_1,
+    "P@5": precision_at_5,
+    "PSP@5": psp_at_5,
+}
+"""What systems of many labels are compared by."""
