@@ -108,11 +108,17 @@ def ragged_series(generator: np.random.Generator) -> np.ndarray:
     return values
 
 
+def roles_of(system: systems.System) -> tuple[str, ...]:
+    """What a system learns from; of one that takes any modalities, three of them."""
+    return system.paper.roles or ("image", "text", "audio")
+
+
 def make(system: systems.System, seed: int = 0) -> tuple[training.Learner, Inputs]:
     """A system on tiny encoders, and inputs for it."""
-    kinds = list(dict.fromkeys(role.split(":")[0] for role in system.paper.roles))
-    roles = {kind: tuple(r for r in system.paper.roles if r.split(":")[0] == kind) for kind in kinds}
-    data = columns(system.paper.roles)
+    learned = roles_of(system)
+    kinds = list(dict.fromkeys(role.split(":")[0] for role in learned))
+    roles = {kind: tuple(r for r in learned if r.split(":")[0] == kind) for kind in kinds}
+    data = columns(learned)
     towers = {
         kind: encoders.build_encoder(
             {
@@ -146,8 +152,8 @@ def make(system: systems.System, seed: int = 0) -> tuple[training.Learner, Input
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         learner = system.build(system.settings(), task)
-    prepared = {role: towers[role.split(":")[0]].prepare(data[role]) for role in system.paper.roles}
-    codes = {role: np.arange(ROWS) // 2 for role in system.paper.roles if role.split(":")[0] == "text"}
+    prepared = {role: towers[role.split(":")[0]].prepare(data[role]) for role in learned}
+    codes = {role: np.arange(ROWS) // 2 for role in learned if role.split(":")[0] == "text"}
     return learner, Inputs(
         prepared, codes=codes, labels=np.arange(ROWS) % 3, targets=np.arange(ROWS, dtype=np.float32) % 7
     )
@@ -203,7 +209,7 @@ def test_saved_and_loaded_equal(system: systems.System, tmp_path: Path) -> None:
     training.load_module(fresh.module, training.load_tensors(tmp_path / "w.safetensors"), tmp_path)
     learner.module.eval()
     fresh.module.eval()
-    for role in system.paper.roles:
+    for role in roles_of(system):
         kind = role.split(":")[0]
         entries = inputs.batch(np.arange(6)).role(role)
         ours, theirs = learner.embed(kind, entries), fresh.embed(kind, entries)

@@ -144,9 +144,13 @@ def _packed(column: AudioColumn, mels: int, frames: int) -> PackedSound:
     failures: dict[int, Failure] = {}
     clipped = 0
     seconds = (frames * HOP + WINDOW) / RATE
+    known: dict[Path, int] = {}
     for row in range(len(column)):
         path = column[row]
         if path is None:
+            continue
+        if path in known:  # the same file again
+            values[row] = values[known[path]]
             continue
         try:
             sound = decode_sound(path, seconds=seconds)
@@ -158,6 +162,7 @@ def _packed(column: AudioColumn, mels: int, frames: int) -> PackedSound:
             samples = torch.nn.functional.pad(samples, (0, WINDOW - len(samples)))
         found = log_mel(samples, mels=mels)[:, :frames]
         values[row, :, : found.shape[1]] = found.numpy()
+        known[path] = row
         clipped += sound.clipped
     notes = [f"{clipped} recording{'s are' if clipped != 1 else ' is'} clipped: recorded too loud"] if clipped else []
     return PackedSound(values, failures=failures, notes=notes)

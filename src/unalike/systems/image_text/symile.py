@@ -113,10 +113,10 @@ CLAIM = Claim(
     encoder={
         "text": {"name": "ngram", "buckets": 4096, "table": 64, "hidden": 128, "width": 128},
         "image": {"name": "grid", "widths": (16, 32, 64), "width": 128},
-        "audio": {"name": "mel", "mels": 40, "width": 32, "depth": 1, "seconds": 0.8},
+        "audio": {"name": "mel", "mels": 40, "width": 32, "depth": 1, "seconds": 0.6},
         **{kind: {"name": "affine", "width": 16} for kind in ("array", "points", "series")},
     },
-    training={"steps": 300, "batch_size": 128, "weight_decay": 0.1, "clip_norm": 1.0},
+    training={"steps": 240, "batch_size": 128, "weight_decay": 0.1, "clip_norm": 1.0},
     tune={"learning_rate": (1e-3, 3e-3)},
     arms={
         "system": Arm(settings=WHOLE),
