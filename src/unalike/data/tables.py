@@ -75,10 +75,10 @@ class ParquetTable:
         self._path = path
         try:
             self._file = pyarrow.parquet.ParquetFile(path, memory_map=True)
-        except (pa.ArrowInvalid, OSError) as error:
+            schema = self._file.schema_arrow
+            self.columns: Mapping[str, pa.DataType] = dict(zip(schema.names, schema.types, strict=True))
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # names of columns may be no UTF-8
             raise DataError(f"{path} cannot be read as Parquet: {error}") from error
-        schema = self._file.schema_arrow
-        self.columns: Mapping[str, pa.DataType] = dict(zip(schema.names, schema.types, strict=True))
 
     def read(self, uses: Mapping[str, Use]) -> pa.Table:
         schema = pa.schema([(name, self.columns[name]) for name in uses])
@@ -86,7 +86,7 @@ class ParquetTable:
             batches = list(self._file.iter_batches(_ROWS, columns=list(uses)))
             for batch in batches:
                 batch.validate(full=True)  # strings that are no UTF-8 would fail wherever they are first looked at
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DataError(f"{self._path} is damaged: {error}") from error
         return pa.Table.from_batches(batches).select(list(uses)) if batches else schema.empty_table()
 
