@@ -2,10 +2,12 @@
 
     python benchmarks/processes.py [--steps 50] [--systems simclr moco-v2 ...] [--gather] [--json FILE]
 
-Each system trains twice from the same seed with the same batches, in one process and in two. Beside the largest
+Each system trains from the same seed with the same batches, in one process and in two. Beside the largest
 difference of any parameter or buffer stands the control: one process, three times, whose initial weights were moved by
-a unit in the last place. Networks with rectifiers and maxima have gradients that jump, so the control shows what
-rounding alone may do. Loop, optimiser (SGD, no weight decay), batches and views are those of `unalike fit`.
+a unit in the last place. Networks with rectifiers and maxima have gradients that jump: as soon as one number of one
+picture falls on the other side of zero, rounding grows from step to step, and the control shows how far. Whether two
+processes compute the same thing is told by the same training in float64, where rounding is too small to be seen. Loop,
+optimiser (SGD, no weight decay), batches and views are those of `unalike fit`.
 """
 
 from __future__ import annotations
@@ -27,12 +29,14 @@ from PIL import Image
 
 from unalike import fitting, preparing, training
 from unalike.data import Collection, ImageColumn, TextColumn, open_set
+from unalike.encoders import Encoder
 from unalike.errors import SettingsError
 from unalike.spec import Source
 
 ROWS = 96
 SYSTEMS: dict[str, dict[str, Any]] = {
     "simclr": {},
+    "simclr, digits": {"data": "digits", "rate": 0.05},  # flat pictures and large steps
     "dcl": {},
     "moco-v2": {"settings": {"queue": 64}},  # full after two batches
     "swav": {"settings": {"prototypes": 20, "queue": 32, "queue_after": 0.0, "frozen_epochs": 0, "small_crops": 2}},
@@ -55,17 +59,21 @@ def pictures() -> list[Image.Image]:
 
 
 def learner_of(name: str, steps: int, rate: float) -> tuple[training.Learner, training.Inputs, training.Training]:
-    """A system on 96 rows at the smallest sizes."""
+    """A system on 96 rows, or on a set, at the smallest sizes."""
     given = SYSTEMS[name]
-    glosses = open_set("wordnet")["text"]
-    columns = {
-        "image": ImageColumn(pictures()),
-        "text": TextColumn([str(glosses[7 * row]) for row in range(ROWS)]),
-    }
-    kinds = given.get("kinds", ("image",))
+    rate = given.get("rate", rate)
+    if "data" in given:
+        rows = open_set(given["data"])
+    else:
+        glosses = open_set("wordnet")["text"]
+        columns = {
+            "image": ImageColumn(pictures()),
+            "text": TextColumn([str(glosses[7 * row]) for row in range(ROWS)]),
+        }
+        rows = Collection({kind: columns[kind] for kind in given.get("kinds", ("image",))}, name="rows")
     source = Source(path="memory:rows", roles={}, label=None, group=None, id=None, encoding=None, tolerance=0.0)
     collection, spec = preparing.plan(
-        Collection({kind: columns[kind] for kind in kinds}, name="rows"),
+        rows,
         source,
         system=name.split(",")[0],
         settings=given.get("settings"),
@@ -79,12 +87,18 @@ def learner_of(name: str, steps: int, rate: float) -> tuple[training.Learner, tr
         holdout=0.1,
     )
     ready = fitting.prepare(collection, spec)
-    rows = ready.collection.splits["train"]
-    inputs = training.inputs_of(ready.collection, ready.packed, spec.roles, rows)
+    inputs = training.inputs_of(ready.collection, ready.packed, spec.roles, ready.collection.splits["train"])
     return fitting.make_learner(spec, ready), inputs, spec.training
 
 
-def train_all(names: list[str], steps: int, rate: float, out: Path, nudge: int) -> None:
+def as_double(encoder: Encoder, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Before an encoder's forward pass: its input in float64."""
+    return tuple(
+        each.double() if isinstance(each, torch.Tensor) and each.is_floating_point() else each for each in given
+    )
+
+
+def train_all(names: list[str], steps: int, rate: float, out: Path, nudge: int, double: bool) -> None:
     """Train each system, in this process and those that it belongs to; the first writes what came out."""
     with training.joined("cpu") as processes:
         for name in names:
@@ -94,6 +108,11 @@ def train_all(names: list[str], steps: int, rate: float, out: Path, nudge: int) 
                 with torch.no_grad():
                     for parameter in learner.parameters:
                         parameter *= 1 + 2.0**-24 * torch.randn(parameter.shape, generator=generator)
+            if double:
+                learner.module.double()
+                for part in learner.module.modules():
+                    if isinstance(part, Encoder):
+                        part.register_forward_pre_hook(as_double)
             began = time.monotonic()
             with training.sharing(learner.module, processes):
                 training.train(learner, inputs, chosen, processes=processes)
@@ -128,21 +147,30 @@ def difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], wha
 
 def compare(names: list[str], steps: int, rate: float, nudges: int = 3) -> list[dict[str, Any]]:
     """A row for each system."""
-    ways = {"one": 1, "two": 2} | {f"nudged {number}": 1 for number in range(1, nudges + 1)}
+    ways = {"one": 1, "two": 2, "one double": 1, "two double": 2} | {
+        f"nudged {number}": 1 for number in range(1, nudges + 1)
+    }
     rows = []
     with tempfile.TemporaryDirectory() as place:
         for way, count in ways.items():
             folder = Path(place) / way
             folder.mkdir()
             words = ["--work", str(folder), "--steps", str(steps), "--rate", str(rate), "--systems", *names]
-            start([*words, "--nudge", way.partition(" ")[2] or "0"], count, Path(place) / "store")
+            words += ["--double"] if way.endswith("double") else []
+            words += ["--nudge", way.partition(" ")[2]] if way.startswith("nudged") else []
+            start(words, count, Path(place) / f"store {way}")
         for name in names:
             found = {way: training.load_tensors(Path(place) / way / f"{name}.safetensors") for way in ways}
-            row: dict[str, Any] = {"system": name, "steps": steps}
+            row: dict[str, Any] = {
+                "system": name,
+                "steps": steps,
+                "learning_rate": SYSTEMS[name].get("rate", rate),
+            }
             for what in ("parameter", "buffer"):
                 row[what] = difference(found["one"], found["two"], what)
                 controls = [difference(found["one"], found[way], what) for way in ways if way.startswith("nudged")]
                 row[f"{what} control"] = max(controls, default=None)
+                row[f"{what} double"] = difference(found["one double"], found["two double"], what)
             row["seconds"] = [float(found[way]["seconds"]) for way in ("one", "two")]
             rows.append(row)
     return rows
@@ -188,6 +216,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--nudge", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--double", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--nudges", type=int, default=3)
     parser.add_argument("--time-gather", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -202,7 +231,7 @@ def main() -> None:
         if given.time_gather:
             time_gather(given.time_gather)
         else:
-            train_all(given.systems, given.steps, given.rate, given.work, given.nudge)
+            train_all(given.systems, given.steps, given.rate, given.work, given.nudge, given.double)
         if dist.is_initialized():
             dist.destroy_process_group()
         return
@@ -214,7 +243,8 @@ def main() -> None:
     found["systems"] = compare(given.systems, given.steps, given.rate, given.nudges)
     for row in found["systems"]:
         shown = "; ".join(
-            f"{what}s {row[what]:.1e}, nudged {row[f'{what} control']}" for what in ("parameter", "buffer")
+            f"{what}s {row[what]:.1e}, nudged {row[f'{what} control']}, in float64 {row[f'{what} double']:.1e}"
+            for what in ("parameter", "buffer")
         )
         print(f"{row['system']:<22}{shown}; seconds {row['seconds'][0]:.1f}, {row['seconds'][1]:.1f}")
     if given.json:

@@ -91,9 +91,10 @@ def rows() -> Iterator[tuple[str, str, str]]:
     for row in processes["systems"] if processes else []:
         yield (
             f"two processes against one: {row['system']} (`benchmarks/processes.py`)",
-            f"{row['steps']} steps",
+            f"{row['steps']} steps of SGD at {row['learning_rate']:g}",
             f"largest difference of a parameter {row['parameter']:.1e}, of a buffer {row['buffer']:.1e}; one process "
-            f"nudged by rounding: {row['parameter control']:.1e}, {row['buffer control']:.1e}",
+            f"nudged by rounding: {row['parameter control']:.1e}, {row['buffer control']:.1e}; in float64: "
+            f"{row['parameter double']:.1e}, {row['buffer double']:.1e}",
         )
     soak = read("soak")
     if soak:

@@ -22,16 +22,19 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from unalike.encoders import Encoded, Encoder, Tokens
-from unalike.errors import RunError, TrainingError
+from unalike.errors import RunError, SettingsError, TrainingError
 from unalike.objectives import gather
 from unalike.training.group import Group
 
 BUCKET = 2**23
 """Numbers that are averaged over processes at once."""
 
+PATIENCE = 600.0
+"""Seconds that a process waits for the others at most, unless ``UNALIKE_PATIENCE`` says otherwise."""
+
 
 class LostProcess(TrainingError):
-    """Another process of the group has stopped; this one cannot go on without it."""
+    """Another process of the group has stopped or hangs; this one cannot go on without it."""
 
 
 class Alone(Group):
@@ -64,7 +67,9 @@ def joined(device: str = "auto") -> Iterator[Alone]:
         device: where the training computes; decides between the backends gloo and nccl.
 
     Raises:
-        LostProcess: inside, when another process of the group stops.
+        LostProcess: inside, when another process of the group stops, or does not come to an exchange in the time that
+            the environment variable ``UNALIKE_PATIENCE`` gives, in seconds (600 unless given).
+        SettingsError: that variable is no positive number.
 
     Example:
         >>> from unalike.training.distributed import joined
@@ -82,26 +87,63 @@ def joined(device: str = "auto") -> Iterator[Alone]:
     on_gpu = device != "cpu" and torch.cuda.is_available()
     if on_gpu:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    limit = datetime.timedelta(seconds=patience())
+    with waiting("other processes to start"):
+        dist.init_process_group("nccl" if on_gpu else "gloo", timeout=limit)
     with calling():
-        dist.init_process_group("nccl" if on_gpu else "gloo", timeout=datetime.timedelta(minutes=30))
         try:
             yield Together()
         finally:
             dist.destroy_process_group()
 
 
+def patience() -> float:
+    """Seconds that a process waits for the others at most: ``UNALIKE_PATIENCE``, else `PATIENCE`.
+
+    Raises:
+        SettingsError: the variable is no positive number.
+    """
+    given = os.environ.get("UNALIKE_PATIENCE")
+    try:
+        seconds = PATIENCE if given is None else float(given)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise SettingsError(f"UNALIKE_PATIENCE is a number of seconds above 0; given: {given!r}")
+    return seconds
+
+
 @contextlib.contextmanager
 def calling() -> Iterator[None]:
     """Say in plain words that another process is gone, where torch says which socket was closed."""
+    with waiting("the others"):
+        yield
+
+
+@contextlib.contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """An exchange of all processes; ``what`` this one waits for is told when another is gone or does not come.
+
+    Raises:
+        LostProcess: another process ended, cannot be reached, or hangs.
+    """
     try:
         yield
     except RuntimeError as error:
-        if not (isinstance(error, dist.DistError) or "gloo" in str(error).lower()):
+        said = str(error).lower()
+        if not (isinstance(error, dist.DistError) or "gloo" in said):
             raise
+        me = f"process {os.environ.get('RANK', '?')} of {os.environ.get('WORLD_SIZE', '?')} stops"
+        if "timed out" in said or "timeout" in said:
+            why = (
+                f"it has waited {patience():g} seconds for {what}, and another process of this training neither came "
+                "nor ended: it hangs, or is that much slower (UNALIKE_PATIENCE=SECONDS waits longer)"
+            )
+        else:
+            why = f"another process of this training has ended or cannot be reached (this one was waiting for {what})"
         raise LostProcess(
-            f"process {os.environ.get('RANK', '?')} of {os.environ.get('WORLD_SIZE', '?')} stops: another process of "
-            "this training has ended or cannot be reached. What was saved is untouched: go on with unalike fit "
-            "--resume RUN, in as many processes as there are now"
+            f"{me}: {why}. What was saved is untouched: go on with unalike fit --resume RUN, in as many processes as "
+            "there are now"
         ) from error
 
 
@@ -115,13 +157,15 @@ class Together(Alone):
         self.device = torch.device("cuda") if dist.get_backend() == "nccl" else torch.device("cpu")
 
     def any(self, flag: bool) -> bool:
-        up = torch.tensor([float(flag)], device=self.device)
-        dist.all_reduce(up, op=dist.ReduceOp.MAX)
-        return bool(up.item())
+        with waiting("all to finish a step or a part of the work"):
+            up = torch.tensor([float(flag)], device=self.device)
+            dist.all_reduce(up, op=dist.ReduceOp.MAX)
+            return bool(up.item())
 
     def backward(self, loss: Tensor, parameters: Sequence[nn.Parameter]) -> None:
-        super().backward(loss, parameters)
-        average([parameter.grad for parameter in parameters if parameter.grad is not None])
+        with waiting("the gradients of all"):
+            super().backward(loss, parameters)
+            average([parameter.grad for parameter in parameters if parameter.grad is not None])
 
     def wait(self) -> None:
         self.any(False)
@@ -136,11 +180,12 @@ class Together(Alone):
         # JSON, not torch's own messages between processes, which are pickles.
         content = torch.frombuffer(bytearray(json.dumps(message).encode()), dtype=torch.uint8).to(self.device)
         length = torch.tensor([len(content)], device=self.device)
-        dist.broadcast(length, src=0)
-        if not self.leads:
-            content = torch.empty(int(length), dtype=torch.uint8, device=self.device)
-        dist.broadcast(content, src=0)
-        message = json.loads(bytes(content.cpu().tolist()))
+        with waiting("what the first process says"):
+            dist.broadcast(length, src=0)
+            if not self.leads:
+                content = torch.empty(int(length), dtype=torch.uint8, device=self.device)
+            dist.broadcast(content, src=0)
+            message = json.loads(bytes(content.cpu().tolist()))
         if "error" in message:
             raise RunError(message["error"])
         return message["text"]
@@ -148,7 +193,8 @@ class Together(Alone):
     def same(self, value: int, what: str) -> None:
         own = torch.tensor([value], device=self.device)
         found = [torch.empty_like(own) for _ in range(self.size)]
-        dist.all_gather(found, own)
+        with waiting(f"the {what} of all"):
+            dist.all_gather(found, own)
         numbers = [int(each) for each in found]
         if len(set(numbers)) > 1:
             raise RunError(
@@ -165,12 +211,17 @@ def average(gradients: Sequence[Tensor]) -> None:
         size += gradient.numel()
         if size < BUCKET and number < len(gradients):
             continue
-        flat = torch.cat([each.float().reshape(-1) for each in waiting])
+        flat = torch.cat([wide(each).reshape(-1) for each in waiting])
         dist.all_reduce(flat)
         flat /= dist.get_world_size()
         for each, part in zip(waiting, torch.split(flat, [each.numel() for each in waiting]), strict=True):
             each.copy_(part.view(each.shape))
         size, waiting = 0, []
+
+
+def wide(numbers: Tensor) -> Tensor:
+    """Half precision as float32, which sums are taken in; what is finer stays as it is."""
+    return numbers if numbers.dtype == torch.float64 else numbers.float()
 
 
 @contextlib.contextmanager
@@ -248,12 +299,14 @@ class Share:
         """All rows in their order, from each process's own."""
         more = self.count % self.size
         if not more:
-            return gather(own)
+            with waiting("the vectors of all"):
+                return gather(own)
         longest = self.least + 1
         padded = torch.cat([own, own.new_zeros(longest - len(own), *own.shape[1:])])
         places = torch.arange(longest * self.size, device=own.device)
         real = (places % longest < self.least) | (places // longest < more)
-        return gather(padded)[places[real]]
+        with waiting("the vectors of all"):
+            return gather(padded)[places[real]]
 
 
 class Gathered(Encoded):
@@ -309,9 +362,10 @@ def batch_norm(
     if not training:
         return nn.functional.batch_norm(inputs, running_mean, running_var, weight, bias, False, momentum, eps)
     over = [0, *range(2, inputs.ndim)]
-    own_var, own_mean = torch.var_mean(inputs.float(), over, correction=0)
+    own_var, own_mean = torch.var_mean(wide(inputs), over, correction=0)
     count = inputs.numel() // inputs.shape[1]
-    found = gather(torch.stack([own_mean, own_var, torch.full_like(own_mean, count)])).view(-1, 3, inputs.shape[1])
+    with waiting("the statistics of all for batch normalisation"):
+        found = gather(torch.stack([own_mean, own_var, torch.full_like(own_mean, count)])).view(-1, 3, inputs.shape[1])
     means, variances, counts = found.unbind(1)
     total = counts.sum(0)
     mean = (counts * means).sum(0) / total
