@@ -129,8 +129,8 @@ def compare(
     """Compare two systems on one's own data: same encoder, same budget, paired seeds, intervals.
 
     Where the data have labels, by kNN and a linear probe; and always by how often a changed look finds the row that
-    it was made from, or of clicks by how often the next item is found. Both choose their learning rate on held-out rows
-    of the training split unless ``tune`` is false.
+    it was made from, of clicks by how often the next item is found, or of sets of labels by how often those are. Both
+    choose their learning rate on held-out rows of the training split unless ``tune`` is false.
 
     Args:
         first, second: slugs; differences are first minus second.
@@ -161,7 +161,7 @@ def compare(
         for kind in kinds
         if collection.roles(kind)
     }
-    clicks = "clicks" in kinds
+    ranked = claims.NEXT_ITEM if "clicks" in kinds else claims.FIRST_LABELS if "labels" in kinds else {}
     classes = [
         Measure(name=name, metric=metric)
         for name, metric in (("kNN accuracy", "knn"), ("linear probe", "linear_probe"))
@@ -175,8 +175,8 @@ def compare(
         tune={"learning_rate": (3e-4, 1e-3, 3e-3)} if tune else {},
         measures=(
             *(classes if collection.label is not None else []),
-            *([Measure(name="a changed look finds its original, R@1", metric=claims.found_again)] * (not clicks)),
-            *(Measure(name=name, metric=metric) for name, metric in (claims.NEXT_ITEM if clicks else {}).items()),
+            *([Measure(name="a changed look finds its original, R@1", metric=claims.found_again)] * (not ranked)),
+            *(Measure(name=name, metric=metric) for name, metric in ranked.items()),
         ),
         seeds=seeds,
     )

@@ -17,6 +17,7 @@ from PIL import Image
 from unalike import encoders, systems, training
 from unalike.data import AudioColumn, Collection, Column, ImageColumn, TextColumn
 from unalike.data.sound import SOUND_SUFFIXES, read_header
+from unalike.data.tables import open_table
 from unalike.errors import DataError, RunError
 from unalike.files import checksum, damaged, read_json, read_sealed, write_atomically
 from unalike.items import Items
@@ -303,6 +304,10 @@ class Run:
         if roles is None and self.spec.source.roles and isinstance(data, (str, Path)) and Path(data).is_file():
             # Names of items the run has itself.
             roles = {role: column for role, column in self.spec.source.roles.items() if role != "items"}
+            # New texts need no labels yet.
+            table = open_table(Path(data), options.get("encoding")) if "labels" in roles else None
+            if table is not None and roles["labels"] not in table.columns:
+                del roles["labels"]
         return gather(data, roles=roles, **options)
 
     def readable(self, collection: Collection) -> list[str]:

@@ -26,6 +26,7 @@ from .harness import Job as Job
 from .harness import Outcome as Outcome
 from .harness import check as check
 from .harness import confirm as confirm
+from .labels import FIRST_LABELS as FIRST_LABELS
 from .labels import label_scores as label_scores
 from .labels import over_neighbours as over_neighbours
 from .labels import precision_at_1 as precision_at_1
