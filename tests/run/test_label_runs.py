@@ -105,6 +105,10 @@ def test_other_data_with_labels_that_are_new(run: unalike.Run, place: Path) -> N
     with pytest.raises(DataError, match="no labels to compare with; name their column with --labels COLUMN"):
         run.evaluate(place / "new.parquet", roles={"text": "description"})
     assert all(hit.id != "walnut" for hit in run.search("a walnut", 99))
+    pq.write_table(pq.read_table(place / "new.parquet").drop_columns(["tags"]), place / "bare.parquet")
+    assert run.embed(place / "bare.parquet").vectors.shape == (41, 256)
+    with pytest.raises(DataError, match="no labels to compare with"):
+        run.evaluate(place / "bare.parquet")
 
 
 def test_labels_with_weights_of_their_own_do_not_know_new_ones(place: Path) -> None:
@@ -171,3 +175,11 @@ def test_a_frame_in_memory_and_a_chosen_system(tmp_path: Path) -> None:
     assert isinstance(made.learner.encoders["labels"], LabelReader)
     opened = open_collection({"text": ["a", "b"], "labels": [["x"], ["y"]]})
     assert np.array_equal(opened["labels"].present, [True, True])
+
+
+def test_two_systems_are_compared_by_their_labels(place: Path, capsys: pytest.CaptureFixture) -> None:
+    words = f"compare dexml one-vs-all --data {place / 'items.parquet'} --text description --labels tags --seeds 2"
+    cli.main([*words.split(), *["--steps", "2", "--batch-size", "32", "--no-tuning", "--jobs", "1"]])
+    printed = capsys.readouterr().out
+    assert "P@1" in printed and "PSP@5" in printed
+    assert "looks" not in printed
