@@ -55,6 +55,7 @@ def main() -> None:
     found = {
         "objectives": len(given.names),
         "batches": given.batches,
+        "not above 512 rows": sorted(every.CUBIC & set(given.names)),
         "temperatures": TEMPERATURES,
         "counts": dict(counts),
         "refused": dict(refused.most_common(40)),

@@ -91,7 +91,11 @@ def main() -> None:
         rows.append(fuzz(name, options.inputs, options.seed))
         print(json.dumps(rows[-1]), flush=True)
     if options.json:
-        options.json.write_text(json.dumps({"seed": options.seed, "surfaces": rows}, indent=1) + "\n")
+        # Surfaces that were not asked for keep what was stored of them.
+        stored = json.loads(options.json.read_text())["surfaces"] if options.json.exists() else []
+        found = {row["surface"]: row for row in stored + [row | {"seed": options.seed} for row in rows]}
+        rows_in_order = [found[name] for name in surfaces.SURFACES if name in found]
+        options.json.write_text(json.dumps({"surfaces": rows_in_order}, indent=1) + "\n")
     raise SystemExit(any(row["problems"] for row in rows))
 
 
