@@ -114,6 +114,9 @@ def embed_prepared(
 ) -> np.ndarray:
     """Normalised vectors ``(N, D)`` of a prepared column, in chunks, without gradient."""
     learner.module.to(device).eval()
+    if kind == "text" and isinstance(prepared, encoders.PackedTokens):
+        budget = encoders.budget_for(learner.encoders[kind])
+        return encoders.embed_tokens(prepared, lambda some: learner.embed(kind, some.to(device)), rows, budget=budget)
     rows = np.arange(len(prepared)) if rows is None else rows
     parts = [
         learner.embed(kind, prepared.take(rows[start : start + CHUNK]).to(device)).cpu().numpy()

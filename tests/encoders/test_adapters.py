@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from unalike.encoders import (
     build_encoder,
     restore_encoder,
 )
+from unalike.encoders.hugging_face import positions_of
 from unalike.errors import RunError, SettingsError
 
 timm = pytest.importorskip("timm")
@@ -93,6 +95,52 @@ def test_padding_does_not_matter_to_models_that_count_positions_from_it(tmp_path
     encoder = TransformersEncoder(tmp_path)
     alone = np.concatenate([encoder.encode([text]) for text in TEXTS])
     np.testing.assert_allclose(encoder.encode(TEXTS), alone, atol=1e-5)
+
+
+def test_a_model_with_fewer_positions_than_asked_for_cuts_and_counts(bert):
+    long = ["a " * 15, "a " * 14, "the cat " * 40, "red"]  # 17, 16, 82 and 3 tokens with the special ones
+    encoder = TransformersEncoder(bert, length=512)
+    short = TransformersEncoder(bert, length=16)
+    with pytest.warns(UserWarning, match=r"2 of 4 texts have more than 16 tokens .* 512"):
+        prepared = encoder.prepare(TextColumn(long))
+    with pytest.warns(UserWarning, match="2 of 4"):
+        vectors = encoder.encode(long)
+    assert np.diff(prepared.offsets).tolist() == [16, 16, 16, 3]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(prepared.values, short.prepare(TextColumn(long)).values)
+        np.testing.assert_array_equal(vectors, short.encode(long))
+        encoder.prepare(TextColumn(long[1::2]))
+    # What was asked for is remembered, so that a run that is opened again still tells.
+    assert restore_encoder(json.loads(json.dumps(encoder.config())), encoder.assets()).config()["length"] == 512
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ("Bert", 20), ("Roberta", 18), ("MPNet", 18), ("DistilBert", 20), ("GPT2", 20), ("T5Encoder", None),
+    ],
+)  # fmt: skip
+def test_positions_are_as_many_as_a_model_can_read(config, expected):
+    kinds = {
+        "DistilBert": {"dim": 8, "n_layers": 1, "n_heads": 1, "hidden_dim": 8, "max_position_embeddings": 20},
+        "GPT2": {"n_embd": 8, "n_layer": 1, "n_head": 1, "n_positions": 20},
+        "T5Encoder": {"d_model": 8, "d_kv": 8, "d_ff": 8, "num_layers": 1, "num_heads": 1},
+    }
+    common = {
+        "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8,
+        "max_position_embeddings": 20,
+    }  # fmt: skip
+    settings = getattr(transformers, f"{config.removesuffix('Encoder')}Config")(
+        vocab_size=9, **kinds.get(config, common)
+    )
+    model = getattr(transformers, f"{config}Model")(settings).eval()
+    assert positions_of(model) == expected
+    if expected is not None:
+        with torch.no_grad():
+            model(input_ids=torch.full((1, expected), 5))
+            with pytest.raises((IndexError, RuntimeError)):
+                model(input_ids=torch.full((1, expected + 1), 5))
 
 
 @pytest.mark.parametrize("which", ["hf", "st"])

@@ -4,6 +4,10 @@ from .base import Encoded as Encoded
 from .base import Encoder as Encoder
 from .base import Prepared as Prepared
 from .base import Tokens as Tokens
+from .batches import budget_for as budget_for
+from .batches import embed_texts as embed_texts
+from .batches import embed_tokens as embed_tokens
+from .batches import even_batches as even_batches
 from .build import build_encoder as build_encoder
 from .build import default_encoder as default_encoder
 from .build import encoder_class as encoder_class

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -11,15 +12,17 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from unalike.data import Column
+from unalike.data import Column, TextColumn
 from unalike.errors import MissingExtra, RunError, SettingsError
 from unalike.views import Tokens
 
 from .base import Encoded
+from .packed import PackedTokens
 from .seeding import seeded
 from .text import TextEncoder, masked_mean
+from .text import _chunks as text_chunks
 
 Pooling = Literal["mean", "first", "last"]
 
@@ -30,7 +33,8 @@ class TransformersEncoder(TextEncoder):
     Args:
         folder: where ``save_pretrained`` put the model and its tokenizer.
         pooling: the vector is the ``"mean"`` of the tokens, the ``"first"`` (CLS) or the ``"last"``.
-        length: how many tokens of a text are read, the special ones included.
+        length: how many tokens of a text are read, the special ones included; at most as many as the model has
+            positions for. A warning tells how many texts were cut because of that.
         frozen: keep the weights as they are.
 
     Raises:
@@ -56,20 +60,60 @@ class TransformersEncoder(TextEncoder):
         self.model: Any = model
         self.width = int(model.config.hidden_size)
         self.pooling = pooling
-        self.length = length
+        self._wanted = length
+        self.length = min(length, positions_of(model) or length)
         self._tokenizer = tokenizer
         if frozen:
             self.freeze()
 
     def tokenise(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        return _flat(self._tokenizer(list(texts), truncation=True, max_length=self.length)["input_ids"])
+        values, counts, cut = self._tokenise(texts)
+        self._tell(cut, len(texts))
+        return values, counts
+
+    def _tokenise(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, int]:
+        """Values and counts, and how many texts the model has too few positions for."""
+        if self.length == self._wanted:
+            return *_flat(self._tokenizer(list(texts), truncation=True, max_length=self.length)["input_ids"]), 0
+        # One token more than fits shows which texts do not fit.
+        rows = self._tokenizer(list(texts), truncation=True, max_length=self.length + 1)["input_ids"]
+        long = [row for row, ids in enumerate(rows) if len(ids) > self.length]
+        again = [texts[row] for row in long]
+        if again:
+            cut = self._tokenizer(again, truncation=True, max_length=self.length)["input_ids"]
+            for row, ids in zip(long, cut, strict=True):
+                rows[row] = ids
+        return *_flat(rows), len(long)
+
+    def prepare(self, column: Column, *, cache: Path | None = None) -> PackedTokens:
+        if not isinstance(column, TextColumn) or self.length == self._wanted:
+            return super().prepare(column, cache=cache)
+        cuts = []
+
+        def parts() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            for texts in text_chunks(column):
+                values, counts, cut = self._tokenise(texts)
+                cuts.append(cut)
+                yield values, counts
+
+        packed = PackedTokens.from_chunks(parts(), column.present)
+        self._tell(sum(cuts), len(column))
+        return packed
+
+    def _tell(self, cut: int, of: int) -> None:
+        if cut:
+            warnings.warn(
+                f"{cut:,} of {of:,} texts have more than {self.length} tokens and are cut: the model has "
+                f"{self.length} positions, fewer than the length of {self._wanted} that was asked for",
+                stacklevel=3,
+            )
 
     def forward(self, inputs: Tokens) -> Encoded:
         tokens = self.model(input_ids=inputs.ids, attention_mask=inputs.mask.long()).last_hidden_state
         return Encoded(_pool(tokens, inputs.mask, self.pooling), tokens, inputs.mask)
 
     def config(self) -> dict[str, Any]:
-        return {"name": "hf", "pooling": self.pooling, "length": self.length, "frozen": self.frozen}
+        return {"name": "hf", "pooling": self.pooling, "length": self._wanted, "frozen": self.frozen}
 
     def assets(self) -> dict[str, bytes]:
         with tempfile.TemporaryDirectory() as folder:
@@ -170,6 +214,27 @@ def require_transformers() -> Any:
     except ImportError as error:
         raise MissingExtra("transformers", "text") from error
     return transformers
+
+
+def positions_of(model: Any) -> int | None:
+    """How many tokens a model of transformers has positions for; None where it counts without end.
+
+    Example:
+        >>> import transformers
+        >>> from unalike.encoders.hugging_face import positions_of
+        >>> config = transformers.RobertaConfig(
+        ...     vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8,
+        ...     max_position_embeddings=66,
+        ... )
+        >>> positions_of(transformers.RobertaModel(config))  # the first two are kept for padding
+        64
+    """
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if not isinstance(positions, int) or positions < 1:
+        return None
+    tables = (m for name, m in model.named_modules() if name.endswith("position_embeddings"))
+    kept = (m.padding_idx + 1 for m in tables if isinstance(m, nn.Embedding) and m.padding_idx is not None)
+    return positions - max(kept, default=0)
 
 
 @contextmanager
