@@ -84,8 +84,8 @@ def rows() -> Iterator[tuple[str, str, str]]:
         yield (
             "every objective over temperatures from 0.001 to 100, float32 and bfloat16, equal, opposite and zero rows "
             "(`benchmarks/finite.py`)",
-            f"{finite['objectives']} objectives, batches {', '.join(map(str, finite['batches']))} (those that store all "
-            f"scores up to 256: {', '.join(finite['not above 512 rows'])}): {counts}",
+            f"{finite['objectives']} objectives, batches {', '.join(map(str, finite['batches']))} (those that store "
+            f"all scores up to 256: {', '.join(finite['not above 512 rows'])}): {counts}",
             problems(finite["wrong"]),
         )
     processes = read("processes")
