@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import csv
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from commands import unalike as command
 from PIL import Image
+from safetensors.torch import load_file
 
 import unalike
 from unalike.errors import DataError
@@ -143,3 +148,33 @@ def test_pairs_of_modalities_as_the_baseline_compares_them(table: Path, tmp_path
     assert "text and audio find the image, R@1" in names
     assert "recall@1/image>text" in names
     assert run.search({"text": "a red square", "audio": str(table.parent / "10.wav")}, k=1)[0].role == "image"
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without torch.distributed")
+def test_two_processes_learn_what_one_does(table: Path, tmp_path: Path) -> None:
+    folder, generator = table.parent, np.random.default_rng(0)
+    for row in range(ROWS):  # textured: in flat pictures maxima tie, and rounding decides
+        coarse = Image.fromarray(generator.integers(0, 256, (6, 6, 3), np.uint8))
+        coarse.resize((24, 24), Image.Resampling.BICUBIC).save(folder / f"textured{row}.png")
+    lines = (folder / "pairs.csv").read_text(encoding="utf-8").splitlines()
+    textured = [",".join([f"textured{line}" if ".png" in line.split(",")[0] else line]) for line in lines]
+    (folder / "textured.csv").write_text("\n".join(textured) + "\n", encoding="utf-8")
+    words = ["fit", "textured.csv", "--image", "a", "--text", "b", "--text:de", "de", "--audio", "c"]
+    words += ["--system", "symile", "--steps", "50", "--size", "16", "--batch-size", "16", "--device", "cpu"]
+    words += ["--optimizer", "sgd", "--learning-rate", "0.001", "--weight-decay", "0"]
+    start = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
+    start += ["--rdzv-endpoint", "localhost:0", "-m", "unalike"]
+    for name, begin in (("one", [sys.executable, "-m", "unalike"]), ("two", start)):
+        done = subprocess.run(
+            [*begin, *words, "--out", str(tmp_path / name)],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            timeout=240,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    one, two = (load_file(tmp_path / name / "weights.safetensors") for name in ("one", "two"))
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        assert torch.allclose(value.double(), two[name].double(), rtol=1e-5, atol=1e-5), name
