@@ -77,10 +77,6 @@ def probe_of_third(trial: Trial, label: str | None, third: str) -> float:
     return balanced_probe(replace(trial, scored=replace(scored, classes=classes)), label)
 
 
-def third_chance(trial: Trial, label: str | None, third: str) -> float:
-    return 1 / len(np.unique(trial.scored.labels(label)[_in_third(trial, label, third)]))
-
-
 def _in_third(trial: Trial, label: str | None, third: str) -> np.ndarray:
     return np.isin(trial.scored.labels(label), frequency_thirds(trial.reference.labels(label))[third])
 
@@ -148,8 +144,8 @@ METRICS: Registry[str, Metric] = {
     "linear_probe": Metric(linear_probe, commonest),
     "svm": Metric(support_vectors, commonest),
     "balanced_probe": Metric(balanced_probe, even),
-    "balanced_probe@head": Metric(partial(probe_of_third, third="head"), partial(third_chance, third="head")),
-    "balanced_probe@tail": Metric(partial(probe_of_third, third="tail"), partial(third_chance, third="tail")),
+    "balanced_probe@head": Metric(partial(probe_of_third, third="head"), even),
+    "balanced_probe@tail": Metric(partial(probe_of_third, third="tail"), even),
     "recall@1": Metric(retrieval, retrieval_chance),
     "map@r": Metric(partial(retrieval, measure="map@r"), partial(retrieval_chance, measure="map@r")),
     "nmi": Metric(clustering, clustering_chance),

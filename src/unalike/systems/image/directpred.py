@@ -1,9 +1,8 @@
 """DirectPred: the predictor of BYOL is set from the spectrum of its inputs instead of being trained.
 
 Why do methods without negatives not collapse? In a linear model the eigenvectors of a trained linear predictor come to
-those of the covariance of its inputs, and then each direction lives or dies by itself: it lives as long as the
-predictor's eigenvalue goes with the root of the covariance's, which needs a predictor and a stopped gradient. So the
-predictor can be computed: the covariance's eigenvectors, the roots of its eigenvalues.
+those of the covariance of its inputs, and then each direction lives as long as the predictor's eigenvalue goes with
+the root of the covariance's, which needs a predictor and a stopped gradient. So it can be computed from these.
 As in the authors' release eigenvalues are relative to the largest; the current batch counts too, which in it does not.
 """
 
@@ -84,8 +83,7 @@ def linear(settings: Settings, task: training.Task, **options) -> training.Learn
 
 
 def symmetric(settings: Settings, task: training.Task) -> training.Learner:
-    """A trained linear predictor that is kept symmetric, as the theorem has it."""
-    return learner(settings, task, lambda: encoders.symmetric_linear(settings.output))
+    return learner(settings, task, lambda: encoders.symmetric_linear(settings.output))  # as the theorem has it
 
 
 def two_layers(settings: Settings, task: training.Task) -> training.Learner:
