@@ -14,7 +14,7 @@ import torch
 
 import unalike
 from unalike import encoders, systems, training, views
-from unalike.data import Collection, Column, open_collection, skip_unreadable
+from unalike.data import Collection, Column, LabelsColumn, TagsColumn, open_collection, skip_unreadable
 from unalike.data.clicks import ROLES as EVENT_ROLES
 from unalike.data.graphs import ROLES as GRAPH_ROLES
 from unalike.errors import DataError, RunError, SettingsError
@@ -256,8 +256,20 @@ def gather(
         return gather_graph(data, roles or {}, label=label, group=group, id=id, encoding=encoding, tolerance=tolerance)
     if isinstance(data, str) and known_set(data):
         name, _, dataset = data.partition(":")
-        return open_set(name, dataset=dataset) if dataset else open_set(name)
+        opened = open_set(name, dataset=dataset) if dataset else open_set(name)
+        return with_labels(opened, (roles or {}).get("labels"))
     return open_collection(data, roles=roles, label=label, group=group, id=id, encoding=encoding, tolerance=tolerance)
+
+
+def with_labels(collection: Collection, role: str | None) -> Collection:
+    """A known set with the tags of one of its roles as labels; as it is where none is named."""
+    if role is None or role == "labels":
+        return collection
+    tags = collection[role]
+    if not isinstance(tags, TagsColumn):
+        named = ", ".join(collection.roles("tags")) or "none"
+        raise DataError(f"{role!r} of {collection.name} holds no sets of labels; its roles of tags: {named}")
+    return collection.with_columns({"labels": LabelsColumn.from_values(tags, separator=",")})
 
 
 def gather_graph(

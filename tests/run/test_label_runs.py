@@ -14,6 +14,7 @@ from unalike import cli
 from unalike.data import open_collection
 from unalike.encoders import LabelReader
 from unalike.errors import DataError
+from unalike.fitting import gather
 
 THINGS = {"apple": "fruit", "pear": "fruit", "saw": "tool", "hammer": "tool", "gull": "bird", "owl": "bird"}
 COLOURS = ("red", "green", "blue")
@@ -183,3 +184,13 @@ def test_two_systems_are_compared_by_their_labels(place: Path, capsys: pytest.Ca
     printed = capsys.readouterr().out
     assert "P@1" in printed and "PSP@5" in printed
     assert "looks" not in printed
+
+
+def test_the_tags_of_a_known_set_are_labels() -> None:
+    emoji = gather("emoji", roles={"labels": "tags:en"})
+    assert emoji["labels"][0] == sorted(emoji.row(0)["tags:en"].split(", "))
+    assert emoji.roles("text") == gather("emoji").roles("text")
+    with pytest.raises(DataError, match="'text:en' of emoji holds no sets of labels; its roles of tags: tags:bn, "):
+        gather("emoji", roles={"labels": "text:en"})
+    with pytest.raises(DataError, match="no role 'tagz'"):
+        gather("emoji", roles={"labels": "tagz"})
