@@ -26,6 +26,7 @@ from unalike.data.sets import (
     shuttle,
     tuxpaint,
     weights,
+    word_similarity,
 )
 from unalike.data.sets.pixels import copies
 from unalike.errors import DataError, SettingsError
@@ -231,6 +232,22 @@ def test_shuttle(tmp_path: Path, made: Path) -> None:
         "equal readings stay together"
     )
     assert set(collection.splits) == {"train", "validation", "test"}
+
+
+def test_word_similarity(tmp_path: Path, made: Path) -> None:
+    pairs = [f"word{n}\tother{n}\t{n / 10}" for n in range(100)]
+    files = {
+        "simlex999.txt": "\n".join(["# the ratings", *pairs]),
+        "wordsim353.tsv": "\n".join(["# the ratings", *pairs[:9], "Other9\tWord9\t7.5"]),
+    }
+    wheel = write(tmp_path / "wheel", {f"gensim/test/test_data/{file}": content for file, content in files.items()})
+    word_similarity.convert("word-similarity", [wheel], made)
+    collection = word_similarity.open_set("word-similarity", made)
+    assert len(collection) == 110
+    assert collection["text"][109] == "Other9" and collection["array"][109].tolist() == [7.5]
+    assert [collection.label[row] for row in (0, 109)] == ["SimLex-999", "WordSim-353"]
+    assert collection.groups is not None and collection.groups[9] == collection.groups[109], "the order says nothing"
+    assert set(collection.splits) == {"validation", "test"}
 
 
 CUBE = b"""# a cube from 0 to 2, its faces squares, one counted backwards

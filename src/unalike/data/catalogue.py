@@ -345,6 +345,23 @@ CATALOGUE: tuple[SetRecord, ...] = (
         needs=("debian",),
     ),
     SetRecord(
+        name="word-similarity",
+        title="1,352 pairs of English words, and how alike people find them: SimLex-999 and WordSim-353",
+        origin="fetched",
+        kinds=("text", "array", "label"),
+        module="word_similarity",
+        archives=(
+            Archive(
+                client="pip",
+                package="gensim",
+                version="4.4.0",
+                sha256="91a7fa5e814e7b1bad4b2dffa8d62c1e55410d5cbdf930714c1997ffb4404db8",
+                size=27_809_988,
+                built_for=("3.11", "manylinux_2_28_x86_64"),
+            ),
+        ),
+    ),
+    SetRecord(
         name="movielens",
         title="MovieLens-100k: 100,000 ratings of 1,682 films by 943 people",
         origin="fetched",
@@ -439,6 +456,15 @@ CATALOGUE: tuple[SetRecord, ...] = (
         kinds=("image", "label"),
         module="pasted",
         needs=("emoji", "mnist"),
+    ),
+    SetRecord(
+        name="motions",
+        title="1,080 films of 32 frames, 24 x 24 pixels: emoji in eight motions over a changing ground",
+        origin="rendered",
+        kinds=("video", "label"),
+        module="motions",
+        needs=("emoji",),
+        archives=(_PHOTOS,),
     ),
     SetRecord(
         name="three-names",

@@ -30,6 +30,7 @@ from .languages import LanguageRanks as LanguageRanks
 from .languages import chance_rank_variance as chance_rank_variance
 from .languages import language_ranks as language_ranks
 from .languages import rank_variance as rank_variance
+from .lexical import bm25_retrieval as bm25_retrieval
 from .measures import Retrieval as Retrieval
 from .measures import average_precision as average_precision
 from .measures import average_precision_at_r as average_precision_at_r
@@ -61,6 +62,7 @@ from .ranking import Ranks as Ranks
 from .ranking import rank_relevant as rank_relevant
 from .relevance import Relevance as Relevance
 from .score import Score as Score
+from .senses import sense_correlation as sense_correlation
 from .similarity import Histogram as Histogram
 from .similarity import similarity_correlation as similarity_correlation
 from .similarity import similarity_histogram as similarity_histogram
