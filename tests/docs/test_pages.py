@@ -119,12 +119,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pixels = generator.integers(0, 60, (32, 32, 3)) + np.asarray(colour) * 0.75
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
 
-    rows = ["path,caption,colour,titel"]
+    rows = ["path,caption,colour,titel,voice"]
     for name, colour in COLOURS.items():
         for number in range(12):
             paint(folder / "photos" / name / f"{number}.png", colour)
             title = "" if number % 4 == 3 else f"{name}-farbenes Quadrat Nr. {number}"
-            rows.append(f"photos/{name}/{number}.png,a {name} square no. {number // 2},{name},{title}")
+            voice = "" if number % 5 == 4 else f"recordings/{'low' if name == 'red' else 'high'}/{number}.wav"
+            rows.append(f"photos/{name}/{number}.png,a {name} square no. {number // 2},{name},{title},{voice}")
         for number in range(4):
             paint(folder / "photos_test" / name / f"{number}.png", colour)
             paint(folder / "more" / f"{name}{number}.png", colour)
