@@ -90,7 +90,7 @@ def test_a_run_with_clusters_gives_the_same_bits_again() -> None:
 
 
 def test_the_control_never_clusters_and_balances_its_batches() -> None:
-    learner, inputs = make(dataclasses.replace(EARLY, build=SYSTEM.module.class_balanced))
+    learner, inputs = make(dataclasses.replace(EARLY, build=SYSTEM.module.balanced))
     tail = dataclasses.replace(inputs, labels=np.where(np.arange(ROWS) < 3, np.arange(ROWS), 0))
     order = learner.order(tail, 6, 0)
     assert all(sorted(np.bincount(tail.labels[rows]).tolist()) == [2, 2, 2] for rows in order.epoch(0))
