@@ -224,7 +224,8 @@ def usable_rows(
             )
         for kind, has in entries.items():
             if lacking := int((~has[use]).sum()):
-                notes.append(f"{lacking} of {int(use.sum())} rows have no {kind}; what else they have is used")
+                several = " in any column" if len(roles[kind]) > 1 else ""
+                notes.append(f"{lacking} of {int(use.sum())} rows have no {kind}{several}; what else they have is used")
     if labels:
         assert collection.label is not None
         known = collection.label.present

@@ -13,8 +13,8 @@ from .heads import unit
 class Absent(nn.Module):
     """A learned unit vector for each kind of column, taken where a row has no entry of the kind.
 
-    Saporta et al., "Contrasting with Symile", NeurIPS 2024, section 5.3: missing modalities are told to the model by
-    what is learned for them, and rows that lack one are trained on as all others.
+    Saporta et al., "Contrasting with Symile", NeurIPS 2024: what is missing is told to the
+    model by what is learned for it, and rows that lack a modality are trained on as all others.
 
     Args:
         kinds: the kinds that may be missing.
