@@ -175,7 +175,7 @@ def write_search(run: Run, query: str, found: Sequence[Found], path: Path) -> Pa
     from unalike.files import write_bytes
 
     shown: str | Image.Image = query
-    if Path(query).is_file():
+    if run.read_as(query) == "picture":
         with Image.open(query) as picture:
             shown = picture.convert("RGB")
     write_bytes(path, report.search_page(shown, list(hits_of(run, found))).encode())

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from unalike import encoders, systems, training
-from unalike.data import AudioColumn, Collection, Column, ImageColumn, TextColumn
+from unalike.data import AudioColumn, ClipColumn, Collection, Column, ImageColumn, TextColumn
 from unalike.data.sound import SOUND_SUFFIXES, read_header
 from unalike.data.tables import open_table
 from unalike.errors import DataError, RunError
@@ -40,7 +40,7 @@ SEALED = (
     "report.html",
 )
 CHUNK = 512
-By = Literal["auto", "words", "picture", "recording", "row"]
+By = Literal["auto", "words", "picture", "recording", "clip", "row"]
 
 
 @dataclass(frozen=True)
@@ -356,6 +356,8 @@ class Run:
         words = str(query)
         if "image" in self.kinds and is_file(words) and not is_recording(words):
             return "picture"
+        if "video" in self.kinds and words not in self.items.ids and is_file(words) and not is_recording(words):
+            return "clip"
         if words not in self.items.ids and is_recording(words) and "audio" in self.kinds:
             return "recording"
         return "row" if words in self.items.ids else "words"
@@ -388,10 +390,14 @@ class Run:
         elif by == "recording":
             column = AudioColumn([Path(words)])
             read_header(Path(words))
+        elif by == "clip":
+            column = ClipColumn([Path(words)])
         collection = Collection({kind: column}, name="query")
         vector = self.embed_column(collection, kind)[0]
         if not np.isfinite(vector).all():
-            raise DataError(f"{words!r} cannot be read as {BY_NAME[by]}")
+            failures = getattr(self.learner.encoders[kind].prepare(column), "failures", {})
+            reason = "".join(f": {failure.reason}" for failure in failures.values())
+            raise DataError(f"{words!r} cannot be read as {BY_NAME[by]}{reason}")
         return vector, None
 
     def query_of_parts(self, parts: Mapping[str, Any]) -> tuple[np.ndarray, list[str]]:
@@ -431,7 +437,7 @@ class Run:
         return np.abs(self.vectors[role]).sum(axis=1) > 0
 
     def search(self, query: Any, k: int = 10, *, by: By = "auto") -> list[Found]:
-        """The rows most alike to a query: words, a picture or recording (or its path), or the id of a row.
+        """The rows most alike to a query: words, a picture, recording or clip (or its path), or the id of a row.
 
         Args:
             query: what to look for; several things at once by kind, as ``{"text": "a bell", "audio": "one.wav"}``,
@@ -616,11 +622,11 @@ def is_recording(words: str) -> bool:
     return is_file(words) and Path(words).suffix.lower() in SOUND_SUFFIXES
 
 
-AS: Mapping[str, By] = {"image": "picture", "text": "words", "audio": "recording"}
+AS: Mapping[str, By] = {"image": "picture", "text": "words", "audio": "recording", "video": "clip"}
 """How an entry of each kind is read in a query."""
 KIND_OF: Mapping[str, str] = {by: kind for kind, by in AS.items()}
 
-BY_NAME = {"picture": "a picture", "words": "words", "recording": "a recording"}
+BY_NAME = {"picture": "a picture", "words": "words", "recording": "a recording", "clip": "a clip"}
 
 
 def read_record(folder: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -59,6 +60,15 @@ class PackedClips:
     def take(self, indices: np.ndarray | Sequence[int]) -> Tensor:
         """uint8 ``(B, L, 3, S, S)``: a copy of the rows."""
         return torch.from_numpy(self.pixels[np.asarray(indices, np.int64)])
+
+    def raw(self, indices: np.ndarray | Sequence[int]) -> Tensor:
+        """float32 ``(B, 768)``: the mean of the frames, made small: what a clip shows without a model."""
+        means = [self.take([row]).float().mean(1) for row in np.asarray(indices, np.int64)]
+        return nn.functional.adaptive_avg_pool2d(torch.cat(means), 16).flatten(1)
+
+
+_KNOWN: weakref.WeakKeyDictionary[Column, dict[tuple[int, int], PackedClips]] = weakref.WeakKeyDictionary()
+"""What was decoded, as long as its column lives: the trials of a claim read the same clips."""
 
 
 def _room(shape: tuple[int, ...]) -> np.ndarray:
@@ -125,7 +135,10 @@ class ClipConv(Encoder):
     def prepare(self, column: Column, *, cache: Path | None = None) -> PackedClips:
         if not isinstance(column, ClipColumn):
             raise DataError(f"a network for clips was given a column of the kind {column.kind!r}")
-        return PackedClips.from_column(column, self.size, self.length)
+        known = _KNOWN.setdefault(column, {})
+        if (self.size, self.length) not in known:
+            known[self.size, self.length] = PackedClips.from_column(column, self.size, self.length)
+        return known[self.size, self.length]
 
     def plain(self, inputs: Tensor) -> Tensor:
         """The middle of each clip, standardised: float32 ``(B, frames, 3, S, S)``."""
@@ -143,6 +156,45 @@ class ClipConv(Encoder):
     def config(self) -> dict[str, Any]:
         names = ("size", "frames", "stride", "length")
         return {"name": "clip", "widths": list(self.widths)} | {name: getattr(self, name) for name in names}
+
+
+class FrameByFrame(Encoder):
+    """An encoder of clips that is shown each frame as a clip of its own; the vector is the mean of theirs.
+
+    No motion enters. It is what an encoder of pictures sees of a clip, with the parameters of one of clips.
+
+    Args:
+        encoder: of clips; its parameters are shared.
+
+    Example:
+        >>> import torch
+        >>> from unalike.encoders import ClipConv, FrameByFrame
+        >>> encoder = FrameByFrame(ClipConv(size=16, frames=4, length=8, widths=(4, 8))).eval()
+        >>> clips = torch.randn(2, 4, 3, 16, 16)
+        >>> torch.allclose(encoder(clips).vector, encoder(clips.flip(1)).vector, atol=1e-6)
+        True
+    """
+
+    kind = "video"
+
+    def __init__(self, encoder: ClipConv) -> None:
+        super().__init__()
+        self.encoder, self.size, self.width = encoder, encoder.size, encoder.width
+
+    def prepare(self, column: Column, *, cache: Path | None = None) -> PackedClips:
+        return self.encoder.prepare(column, cache=cache)
+
+    def plain(self, inputs: Tensor) -> Tensor:
+        return self.encoder.plain(inputs)
+
+    def forward(self, inputs: Tensor) -> Encoded:
+        """Encode standardised clips ``(B, frames, 3, H, W)``; a token is a frame."""
+        clips, frames = inputs.shape[:2]
+        tokens = self.encoder(inputs.flatten(0, 1)[:, None]).vector.view(clips, frames, -1)
+        return Encoded(tokens.mean(1), tokens, torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device))
+
+    def config(self) -> dict[str, Any]:
+        return self.encoder.config()
 
 
 class _Block(nn.Module):
