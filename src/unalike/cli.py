@@ -77,6 +77,8 @@ class Fit:
     """Share of the rows that is kept out of training, where the data bring no splits."""
     tensorboard: bool = False
     """Write TensorBoard logs into the run directory."""
+    shard: bool = False
+    """Under torchrun: each process holds its part of the encoders' parameters only (FSDP)."""
     columns: OmitArgPrefixes[Columns] = field(default_factory=Columns)
     training: OmitArgPrefixes[Training] = field(default_factory=Training)
 
@@ -103,11 +105,11 @@ class Search:
     run: Positional[Annotated[Path, arg(metavar="RUN")]]
     """A run directory."""
     query: Positional[Annotated[str | None, arg(metavar="QUERY")]] = None
-    """Words, the path of a picture or recording, or a row's id; or several of them at once instead: --text WORDS
+    """Words, the path of a picture, recording or clip, or a row's id; or several of them at once instead: --text WORDS
     --audio FILE --image FILE."""
     k: Annotated[int, arg(aliases=["-k"])] = 10
     """How many hits."""
-    by: Literal["auto", "words", "picture", "row"] = "auto"
+    by: Literal["auto", "words", "picture", "recording", "clip", "row"] = "auto"
     """How to read the query."""
     html: Annotated[Path | None, arg(metavar="FILE")] = None
     """Write a page with pictures too."""
@@ -168,7 +170,7 @@ class Export:
     """Write a run's text tower as a model of sentence-transformers, with the run's vectors."""
 
     run: Positional[Annotated[Path, arg(metavar="RUN")]]
-    """A run directory whose texts are read by a model of transformers (hf:) or sentence-transformers (st:)."""
+    """A run directory that reads texts."""
     folder: Positional[Annotated[Path, arg(metavar="DIR")]]
     """A new folder for the model."""
 
@@ -464,7 +466,7 @@ def fit(arguments: Fit, roles: Mapping[str, str]) -> None:
     with sharing_work(arguments.training.device) as processes, Progress(out) as progress:
         try:
             if arguments.resume is not None:
-                run = unalike.resume(arguments.resume, listener=progress.listener())
+                run = unalike.resume(arguments.resume, listener=progress.listener(), shard=arguments.shard)
             else:
                 if arguments.data is None:
                     raise DataError("unalike fit needs data: a folder, a file, or the name of a set (unalike data)")
@@ -488,7 +490,13 @@ def fit(arguments: Fit, roles: Mapping[str, str]) -> None:
                 progress.say(f"{spec.system} on {len(collection)} rows of {collection.name}, into {folder}")
                 log = folder / "tensorboard" if arguments.tensorboard and processes.leads else None
                 run = execute(
-                    collection, spec, folder, resume=False, listener=progress.listener(log), processes=processes
+                    collection,
+                    spec,
+                    folder,
+                    resume=False,
+                    listener=progress.listener(log),
+                    processes=processes,
+                    shard=arguments.shard,
                 )
         except (Interrupted, KeyboardInterrupt) as stop:
             progress.stop()
@@ -577,7 +585,7 @@ def search(arguments: Search, roles: Mapping[str, str]) -> None:
         cells += [getattr(hit, name) or "" for name in ("text", "label") if any(getattr(h, name) for h in hits)]
         table.add_row(*cells)
     out.print(table)
-    if arguments.html is not None:
+    if arguments.html is not None and arguments.query is not None:
         from unalike.pages import write_search
 
         out.print(f"Page: {write_search(run, arguments.query, hits, arguments.html)}")
@@ -775,8 +783,11 @@ def show_scores(scores: Sequence[Measured]) -> None:
 
 def export(arguments: Export, roles: Mapping[str, str]) -> None:
     import unalike
+    from unalike.exporting import needs_unalike
 
-    out.print(f"Open it with SentenceTransformer({str(unalike.load(arguments.run).export(arguments.folder))!r})")
+    folder = unalike.load(arguments.run).export(arguments.folder)
+    trust = ", trust_remote_code=True" if needs_unalike(folder) else ""
+    out.print(f"Open it with SentenceTransformer({str(folder)!r}{trust})")
 
 
 def report(arguments: Report, roles: Mapping[str, str]) -> None:

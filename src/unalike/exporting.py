@@ -1,7 +1,8 @@
-"""Text towers as folders that sentence-transformers opens by itself, without code of ours."""
+"""Text towers as folders that sentence-transformers opens: by itself, but for n-grams, which it has no part for."""
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,12 @@ PROBES = ["a", "a red bicycle", "Ein Fahrrad, rot.", "سيارة حمراء", "�
 def export(run: Run, folder: str | Path) -> Path:
     """Write a run's text tower as a model of sentence-transformers, whose unit vectors are the run's.
 
-    The folder is opened by ``SentenceTransformer(folder)``. It is opened so once before it is kept, and its vectors
-    are compared with the run's.
+    The folder is opened by ``SentenceTransformer(folder)`` alone. Only where the encoder is one of n-grams, the
+    folder names a part of unalike, which must be installed then: ``SentenceTransformer(folder,
+    trust_remote_code=True)``. It is opened so once before it is kept, and its vectors are compared with the run's.
 
     Args:
-        run: a run whose texts are read by a model of transformers or sentence-transformers.
+        run: a run that reads texts.
         folder: where the model goes; it must not exist, or be empty.
 
     Returns:
@@ -35,8 +37,7 @@ def export(run: Run, folder: str | Path) -> Path:
 
     Raises:
         MissingExtra: sentence-transformers is not installed.
-        RunError: the run reads no texts, its tower has no form that sentence-transformers knows, or the exported
-            vectors would not be the run's.
+        RunError: the run reads no texts, or the exported vectors would not be the run's.
         SettingsError: the folder has something in it.
     """
     target = Path(folder)
@@ -75,16 +76,28 @@ def _model(run: Run) -> Any:
                 (Path(aside) / name).write_bytes(content)
             first = Transformer(aside, max_seq_length=tower.length)
         return SentenceTransformer(modules=[first, Pooling(tower.width, pooling), Normalize()], device="cpu")
-    raise RunError(
-        f"the texts of {run.folder} are read by {type(tower).__name__}, which sentence-transformers has no part for. "
-        "Train with --text-encoder st:FOLDER or hf:FOLDER, or keep the vectors: unalike embed RUN DATA --out FILE"
-    )
+    if isinstance(tower, encoders.TextTransformer):
+        from unalike.encoders.esm import parts_of
+
+        return SentenceTransformer(modules=[*parts_of(tower), Normalize()], device="cpu")
+    from unalike.encoders.sentence_module import OwnTexts
+
+    assert isinstance(tower, encoders.TextEncoder)
+    return SentenceTransformer(modules=[OwnTexts(tower), Normalize()], device="cpu")
+
+
+def needs_unalike(folder: str | Path) -> bool:
+    """Whether an exported folder names a part of this package, so that it is opened with ``trust_remote_code=True``."""
+    modules = json.loads((Path(folder) / "modules.json").read_text(encoding="utf-8"))
+    return any(module["type"].startswith("unalike.") for module in modules)
 
 
 def _compare(run: Run, folder: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
-    opened = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    opened = SentenceTransformer(
+        str(folder), device="cpu", local_files_only=True, trust_remote_code=needs_unalike(folder)
+    )
     theirs = opened.encode(PROBES, show_progress_bar=False)
     prepared = run.learner.encoders["text"].prepare(TextColumn(PROBES))
     ours = embed_prepared(run.learner, "text", prepared, run.device)
