@@ -104,8 +104,8 @@ def rows() -> Iterator[tuple[str, str, str]]:
             f"{soak['rounds']} rounds in {soak['minutes']} minutes",
             f"{soak['MiB after the tenth round']:.0f} MiB after the tenth round, "
             f"{soak['MiB after the last round']:.0f} after the last ({soak['MiB with what is free'][0]:.0f} and "
-            f"{soak['MiB with what is free'][1]:.0f} with what the C library keeps for later); handles {soak['handles'][0]} and "
-            f"{soak['handles'][1]}, processes left: {soak['processes left']}",
+            f"{soak['MiB with what is free'][1]:.0f} with what the C library keeps for later); handles "
+            f"{soak['handles'][0]} and {soak['handles'][1]}, processes left: {soak['processes left']}",
         )
 
 
