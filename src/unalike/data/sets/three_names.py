@@ -51,21 +51,21 @@ def render(stamps: Collection, made: Path, rows: Mapping[str, int], recordings: 
         members = [int(row) for row in stamps.splits[split] if named[row]]
         heard = []
         for language, voice, first in zip(LANGUAGES, voices, firsts, strict=True):
-            spoken = [int(row) for row in stamps.splits[split] if voice.present[row] and first[row] == row]
-            kept = Draws("three-names", split, language).shuffled(len(spoken))[: recordings[split]]
-            heard.append([spoken[place] for place in kept])
+            there = [int(row) for row in stamps.splits[split] if voice.present[row] and first[row] == row]
+            kept = Draws("three-names", split, language).shuffled(len(there))[: recordings[split]]
+            heard.append([there[place] for place in kept])
         for row in range(count):
             draws = Draws("three-names", split, row)
             which = row % len(LANGUAGES)
             chosen = _different(members, groups, draws, len(LANGUAGES), ())
-            (voice,) = _different(heard[which], groups, draws, 1, groups[chosen])
+            (spoken,) = _different(heard[which], groups, draws, 1, groups[chosen])
             table["text"].append(" ".join(str(caption[stamp]) for caption, stamp in zip(captions, chosen, strict=True)))
-            table["audio"].append(_copy(voices[which][voice], LANGUAGES[which], stamps.ids[voice], made))
+            table["audio"].append(_copy(Path(voices[which][spoken]), LANGUAGES[which], stamps.ids[spoken], made))
             table["shown"].append(stamps.ids[chosen[which]])
             for language, stamp in zip(LANGUAGES, chosen, strict=True):
                 table[language].append(stamps.ids[stamp])
             table["language"].append(LANGUAGES[which])
-            table["spoken"].append(stamps.ids[voice])
+            table["spoken"].append(stamps.ids[spoken])
             table["split"].append(split)
     shown = sorted({stamp for language in LANGUAGES for stamp in table[language]})
     number = {id: place for place, id in enumerate(stamps.ids)}
