@@ -19,13 +19,14 @@ from unalike.claims import Ground, Job, Outcome, Row, Sealed, Trial
 from unalike.claims.code import PACKAGE, Part, code_hash, part_of
 from unalike.claims.ground import SMALL
 from unalike.claims.metrics import functions_of, measured, named
+from unalike.claims.searches import FOUND as SEARCH_MEASURES
 from unalike.claims.trial import floors, run_trial
 from unalike.data import Collection, separated
 from unalike.errors import SettingsError
 from unalike.files import cache_folder
 from unalike.fitting import gather, versions
 from unalike.preparing import chosen_encoder, kinds_of, suggested_size, with_splits
-from unalike.records import Arm, Bed, Claim, Measure, SharedStart
+from unalike.records import Arm, Bed, Claim, Measure, SearchBed, SharedStart
 from unalike.settings import read_dataclass
 from unalike.training.settings import Training
 
@@ -73,7 +74,7 @@ def check(
     row = claims.check(
         found.paper,
         found.claim,
-        WORK.get(found.paper.kind, Work)(slug),
+        work_of(found)(slug),
         code=code,
         versions=versions(),
         seeds=seeds,
@@ -107,7 +108,7 @@ def confirm(
     code = claim_code(found)
     if row.code == code:
         return row
-    row = claims.confirm(row, found.claim, WORK.get(found.paper.kind, Work)(slug), code=code, jobs=jobs, tell=tell)
+    row = claims.confirm(row, found.claim, work_of(found)(slug), code=code, jobs=jobs, tell=tell)
     row.save(results)
     return row
 
@@ -199,7 +200,8 @@ def claim_code(found: systems.System) -> str:
         sets += found.claim.start.sets
         files.add(PACKAGE / "claims" / "bases.py")
     files |= {path for name in sets if (path := set_file(name)) is not None}
-    files |= {PACKAGE / "claims" / name for name in PARTS.get(found.paper.kind, PARTS["learner"])}
+    parts = PARTS["search"] if isinstance(found.claim.bed, SearchBed) else PARTS.get(found.paper.kind, PARTS["learner"])
+    files |= {PACKAGE / "claims" / name for name in parts}
     return code_hash(files, chosen_parts(found))
 
 
@@ -232,6 +234,7 @@ PARTS = {
     "learner": ("trial.py", "ground.py"),
     "adapter": ("adaptation.py", "trial.py", "ground.py"),
     "decoder": ("generation.py",),
+    "search": ("searches.py", "ground.py"),
     "audit": ("auditing.py", "trial.py", "ground.py"),
 }
 """By kind of system, what of this room a result depends on."""
@@ -518,6 +521,71 @@ class AuditWork:
             seconds=time.process_time() - began,
             memory=peak_memory(),
         )
+
+
+@dataclass(frozen=True)
+class SearchWork:
+    """Carries the jobs of a claim about search out: documents are learned from, and then asked for.
+
+    Args:
+        slug: the system whose claim it is; its record is read again in the worker.
+        claim: in place of the system's own.
+    """
+
+    slug: str
+    claim: Claim | None = None
+
+    def __call__(self, job: Job) -> Outcome:
+        began = time.process_time()
+        own = systems.find(self.slug, kind="learner")
+        claim = own.claim if self.claim is None else self.claim
+        if isinstance(claim.start, SharedStart):
+            claim = with_encoder(claim, f"run:{base_folder(claim.start)}")
+        if job.stage == "start":
+            return Outcome(seconds=time.process_time() - began, memory=peak_memory())
+        assert claim.bed is not None
+        arm, ground = claim.all_arms[job.arm], ground_of(claim.bed, claim)
+        found = own if arm.system is None else systems.find(arm.system, kind="learner")
+        settings, options = split(found, claim, arm, job.chosen)
+        sealed = Sealed(ground.test)
+        trial = claims.run_search(
+            ground,
+            found,
+            arm=job.arm,
+            build=arm.build,
+            settings=settings,
+            options=options,
+            seed=job.seed,
+            test=sealed if job.stage == "score" else None,
+        )
+        metrics = {number: claim.measures[number].metric for number in job.metrics or (0,)}
+        values, below = {}, {}
+        for number, metric in metrics.items():
+            if isinstance(metric, str):
+                raise SettingsError(f"there is no metric {metric!r} of searches; give a function of a Searching")
+            values[str(number)] = float(metric(trial))
+            if job.floors and job.arm == "system" and metric in SEARCH_MEASURES:
+                below[str(number)] = claims.without_learning(trial, SEARCH_MEASURES[metric])
+        losses = [row["loss"] for row in trial.log]
+        shown = [float(np.mean(part)) for part in np.array_split(losses, min(40, len(losses)))] if losses else []
+        return Outcome(
+            values=values if job.stage == "score" else {},
+            choice=None if job.stage == "score" else values["0"],
+            floors=below,
+            curves={"loss": shown, "steps": len(losses)} if job.floors else {},
+            reads=sealed.reads,
+            settings=resolved(found, arm, trial.settings, options | {"steps": trial.steps}),
+            data=f"{ground.bed.set}:{ground.collection.fingerprint()}",
+            seconds=time.process_time() - began,
+            memory=peak_memory(),
+        )
+
+
+def work_of(found: systems.System) -> type:
+    """What carries out the claim of a system."""
+    if isinstance(found.claim.bed, SearchBed):
+        return SearchWork
+    return WORK.get(found.paper.kind, Work)
 
 
 WORK: Mapping[str, type] = {"adapter": AdapterWork, "audit": AuditWork, "decoder": DecoderWork}

@@ -80,6 +80,19 @@ class Bed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SearchBed(Bed):
+    """Documents to learn from, and queries that ask for them and are learned from by no arm.
+
+    The documents are the first role of texts in ``roles``. A query's right answer is the document of its own row.
+
+    Args:
+        queries: the role of the queries.
+    """
+
+    queries: str = "text:query"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Arm:
     """One of the ways of learning that a claim compares.
 

@@ -47,6 +47,7 @@ FILES = (
     "text.one_vs_all",
     "text.dexml",
     "text.whitenedcse",
+    "text.contriever",
     "image_text.clip",
     "image_text.siglip",
     "image_text.slip",

@@ -50,7 +50,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
     vocabulary, width = encoder.table.weight.shape
     if not encoder.pretrained:
         # BERT normalises the sum of its embeddings, and this encoder does not: at its own scale of 0.02 they drown in
-        # what the blocks add to them, and it takes twice the steps until anything but the frequency of words is learned.
+        # what the blocks add to them, and for twice as many steps nothing but the frequency of words is learned.
         with torch.no_grad():
             for embedded in (encoder.table.weight, encoder.positions.weight, encoder.first):
                 embedded.mul_(settings.scale / embedded.std())
