@@ -100,7 +100,8 @@ class Embed:
 
 @dataclass(frozen=True)
 class Search:
-    """Find what is alike: by words, by a picture, or by the id of a row."""
+    """Find what is alike: by words, by a picture, or by the id of a row. Where sets of labels were learned, find the
+    labels of a text."""
 
     run: Positional[Annotated[Path, arg(metavar="RUN")]]
     """A run directory."""

@@ -112,7 +112,7 @@ class Items:
         if text_role is not None:
             texts = collection[text_role]
             columns["text"] = pa.array([texts[row] for row in range(len(texts))], pa.string())
-        labels = collection.columns.get("labels")
+        labels = next((collection[role] for role in collection.roles("labels")), None)
         if isinstance(labels, LabelsColumn):
             columns["labels"] = pa.array([labels[row] for row in range(len(labels))], pa.list_(pa.string()))
         clicks = collection.columns.get("clicks")

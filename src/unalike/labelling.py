@@ -57,9 +57,9 @@ def score_new(run: Run, collection: Collection) -> list[Score]:
     Raises:
         DataError: the data have no labels, or no text that the run reads.
     """
-    if "labels" not in collection:
+    if not collection.roles("labels"):
         raise DataError(f"{collection.name} has no labels to compare with; name their column with --labels COLUMN")
-    role = next((role for role in run.readable(collection) if role != "labels"), None)
+    role = next((role for role in run.readable(collection) if role.split(":")[0] == "text"), None)
     if role is None:
         raise DataError(f"{collection.name} has no texts; name their column with --text COLUMN")
     texts, vectors = collection[role], run.embed_column(collection, role)
@@ -215,7 +215,7 @@ def pairs(column: LabelsColumn, names: list[str]) -> Sets:
 
 
 def labels_of(collection: Collection) -> LabelsColumn:
-    column = collection["labels"]
+    column = collection[collection.roles("labels")[0]]
     assert isinstance(column, LabelsColumn)
     return column
 

@@ -174,6 +174,9 @@ def test_a_frame_in_memory_and_a_chosen_system(tmp_path: Path) -> None:
     )
     assert made.spec.system == "dexml"
     assert isinstance(made.learner.encoders["labels"], LabelReader)
+    frame = pd.DataFrame(rows(40)).rename(columns={"tags": "words"})
+    other = unalike.fit(frame, roles={"text": "description", "labels:own": "words"}, steps=2, out=tmp_path / "b")
+    assert other.scores and other.items.label_sets[0]
     opened = open_collection({"text": ["a", "b"], "labels": [["x"], ["y"]]})
     assert np.array_equal(opened["labels"].present, [True, True])
 
