@@ -129,6 +129,24 @@ def test_resumed_run_ends_with_the_same_bits(tmp_path: Path, options: dict) -> N
     assert (tmp_path / "whole/metrics.jsonl").read_text() == (tmp_path / "cut/metrics.jsonl").read_text()
 
 
+def test_a_signal_while_the_last_step_is_saved_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save = Checkpoints.save
+
+    def saved_then_asked(self, *args) -> None:
+        save(self, *args)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", saved_then_asked)
+        with pytest.raises(Interrupted, match="step 12 of 12"):
+            train(make_learner(), make_inputs(), settings(), folder=tmp_path)
+    whole, resumed = make_learner(), make_learner()
+    train(whole, make_inputs(), settings())
+    train(resumed, make_inputs(), settings(), folder=tmp_path, resume=True)
+    expected, found = bits(whole), bits(resumed)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
 def test_global_random_state_is_left_alone() -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)

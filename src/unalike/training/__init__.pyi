@@ -13,6 +13,7 @@ from .embed import embed_inputs as embed_inputs
 from .embed import evaluating as evaluating
 from .graphs import Influence as Influence
 from .graphs import autoencoding as autoencoding
+from .graphs import clustering as clustering
 from .graphs import disturbed as disturbed
 from .graphs import graph_order as graph_order
 from .graphs import node_parts as node_parts
@@ -46,6 +47,10 @@ from .samplers import DistinctClusters as DistinctClusters
 from .samplers import SameCluster as SameCluster
 from .settings import Training as Training
 from .several import every_entry as every_entry
+from .sharded import group_of_several as group_of_several
+from .sharded import shard as shard
+from .sharded import train_sharded as train_sharded
+from .sharded import whole as whole
 from .stages import MakeOrder as MakeOrder
 from .stages import Stage as Stage
 from .watch import CollapseWatch as CollapseWatch

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from unalike import pairing
 from unalike.encoders import NodeMLP, Nodes, projector
 from unalike.errors import SettingsError
 from unalike.training.batch import Inputs
+from unalike.training.embed import embed_inputs
 from unalike.training.learner import Task
 from unalike.training.order import Order, ShuffledOrder
 from unalike.training.stages import Stage
@@ -124,4 +125,44 @@ def autoencoding(encoder: NodeMLP, decoder: nn.Module, role: str, *, share: floa
         loss=loss,
         order=graph_order,
         trains=("encoder", "decoder"),
+    )
+
+
+def clustering(
+    encoder: NodeMLP,
+    decoder: nn.Module,
+    clusters: pairing.StudentClusters,
+    role: str,
+    *,
+    pretraining: float,
+    views: Callable[..., Any],
+    loss: Callable[[Any], Tensor],
+) -> tuple[Stage, Stage]:
+    """The stages of a system that clusters nodes: an autoencoder, then its own loss.
+
+    The clusters begin where k-means finds them in the autoencoder's vectors; their targets follow once an epoch.
+
+    Args:
+        encoder: of nodes; trained with the modules that the learner has beside it.
+        decoder: from vectors back to features.
+        clusters: of the vectors.
+        role: of the graph.
+        pretraining: share of the autoencoder of all steps.
+        views: of the second stage.
+        loss: of the second stage.
+    """
+
+    def vectors(inputs: Inputs) -> Tensor:
+        return embed_inputs(inputs, role, encoder)
+
+    return (
+        autoencoding(encoder, decoder, role, share=pretraining),
+        Stage(
+            share=1 - pretraining,
+            views=views,
+            loss=loss,
+            order=graph_order,
+            begin=lambda inputs: clusters.begin(vectors(inputs)),
+            before_epoch=lambda number, inputs: clusters.refresh(vectors(inputs)),
+        ),
     )

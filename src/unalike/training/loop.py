@@ -266,6 +266,8 @@ def train(
                     saved = time.monotonic()
         if start < total:
             save(total)
+            if processes.any(asked()):  # while the last step was saved
+                raise Interrupted(f"stopped at step {total} of {total}")
     learner.module.eval()
     outcome.seconds = time.monotonic() - began
     return outcome

@@ -59,21 +59,10 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
         rebuilt = nn.functional.mse_loss(decoder(layers[-1]), nodes.features)
         return rebuilt + settings.alpha * clusters.loss(soft) + settings.beta * agreement
 
-    def vectors(inputs):
-        return training.embed_inputs(inputs, role, encoder)
-
     return training.Learner(
         modules={"encoder": encoder, "decoder": decoder, "clusters": clusters, "gcn": gcn},
         encoders={"graph": encoder},
-        stages=(
-            training.autoencoding(encoder, decoder, role, share=settings.pretraining),
-            training.Stage(
-                share=1 - settings.pretraining,
-                views=look,
-                loss=loss,
-                order=training.graph_order,
-                begin=lambda inputs: clusters.begin(vectors(inputs)),
-                before_epoch=lambda number, inputs: clusters.refresh(vectors(inputs)),
-            ),
+        stages=training.clustering(
+            encoder, decoder, clusters, role, pretraining=settings.pretraining, views=look, loss=loss
         ),
     )
