@@ -13,12 +13,15 @@ optimiser (SGD, no weight decay), batches and views are those of `unalike fit`.
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,7 @@ import torch.distributed as dist
 from PIL import Image
 
 from unalike import fitting, preparing, training
-from unalike.data import Collection, ImageColumn, TextColumn, open_set
+from unalike.data import AudioColumn, Collection, Column, ImageColumn, TextColumn, open_set
 from unalike.encoders import Encoder
 from unalike.errors import SettingsError
 from unalike.spec import Source
@@ -42,6 +45,7 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     "swav": {"settings": {"prototypes": 20, "queue": 32, "queue_after": 0.0, "frozen_epochs": 0, "small_crops": 2}},
     "isogclr": {},  # a state for each sample
     "clip": {"kinds": ("image", "text")},
+    "symile": {"kinds": ("image", "text", "audio")},  # rows of the batch that each tower sees are drawn
     "simcse": {"kinds": ("text",)},
     "simcse, transformer": {"kinds": ("text",), "encoder": {"text": "transformer"}},
 }
@@ -58,6 +62,20 @@ def pictures() -> list[Image.Image]:
     return found
 
 
+@cache
+def recordings() -> list[str]:
+    """Half a second of noise each, in a folder that goes with the process."""
+    import soundfile
+
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    generator, paths = np.random.default_rng(0), []
+    for row in range(ROWS):
+        paths.append(f"{folder.name}/{row}.wav")
+        soundfile.write(paths[-1], 0.1 * generator.normal(size=8000), 16000)
+    return paths
+
+
 def learner_of(name: str, steps: int, rate: float) -> tuple[training.Learner, training.Inputs, training.Training]:
     """A system on 96 rows, or on a set, at the smallest sizes."""
     given = SYSTEMS[name]
@@ -66,11 +84,12 @@ def learner_of(name: str, steps: int, rate: float) -> tuple[training.Learner, tr
         rows = open_set(given["data"])
     else:
         glosses = open_set("wordnet")["text"]
-        columns = {
-            "image": ImageColumn(pictures()),
-            "text": TextColumn([str(glosses[7 * row]) for row in range(ROWS)]),
+        columns: dict[str, Callable[[], Column]] = {
+            "image": lambda: ImageColumn(pictures()),
+            "text": lambda: TextColumn([str(glosses[7 * row]) for row in range(ROWS)]),
+            "audio": lambda: AudioColumn(recordings()),
         }
-        rows = Collection({kind: columns[kind] for kind in given.get("kinds", ("image",))}, name="rows")
+        rows = Collection({kind: columns[kind]() for kind in given.get("kinds", ("image",))}, name="rows")
     source = Source(path="memory:rows", roles={}, label=None, group=None, id=None, encoding=None, tolerance=0.0)
     collection, spec = preparing.plan(
         rows,

@@ -77,8 +77,6 @@ class Fit:
     """Share of the rows that is kept out of training, where the data bring no splits."""
     tensorboard: bool = False
     """Write TensorBoard logs into the run directory."""
-    shard: bool = False
-    """Under torchrun: each process holds its part of the encoders' parameters only (FSDP)."""
     columns: OmitArgPrefixes[Columns] = field(default_factory=Columns)
     training: OmitArgPrefixes[Training] = field(default_factory=Training)
 
@@ -467,7 +465,7 @@ def fit(arguments: Fit, roles: Mapping[str, str]) -> None:
     with sharing_work(arguments.training.device) as processes, Progress(out) as progress:
         try:
             if arguments.resume is not None:
-                run = unalike.resume(arguments.resume, listener=progress.listener(), shard=arguments.shard)
+                run = unalike.resume(arguments.resume, listener=progress.listener())
             else:
                 if arguments.data is None:
                     raise DataError("unalike fit needs data: a folder, a file, or the name of a set (unalike data)")
@@ -497,7 +495,6 @@ def fit(arguments: Fit, roles: Mapping[str, str]) -> None:
                     resume=False,
                     listener=progress.listener(log),
                     processes=processes,
-                    shard=arguments.shard,
                 )
         except (Interrupted, KeyboardInterrupt) as stop:
             progress.stop()

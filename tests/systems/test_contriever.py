@@ -1,4 +1,4 @@
-"""Contriever: independent pieces, keys of a slow teacher in a queue, and a search that is measured as others measure it."""
+"""Contriever: independent pieces, keys of a slow teacher in a queue, and searches measured as others measure them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch
 import unalike
 from unalike import claims, encoders, evaluation, systems, training
 from unalike.claims import Ground, Sealed
-from unalike.data import Collection, TextColumn
-from unalike.errors import MissingExtra, SettingsError
+from unalike.data import Collection, TextColumn, open_set
+from unalike.errors import DataError, MissingExtra, SettingsError
 from unalike.records import SearchBed
 from unalike.systems.text import bert, contriever
 from unalike.views import InverseCloze, TextViews, Tokens
@@ -94,11 +94,10 @@ def test_the_loss_by_plain_loops(normalise: bool) -> None:
         # What waits in the queue is the teacher's, and no gradient reaches either.
         stored = queue.vectors().double().numpy()
         assert all(np.abs(stored - key).max(1).min() < 1e-5 for _, key in held)
+        value.backward()
         with torch.no_grad():
             for parameter in encoder.parameters():
                 parameter.add_(0.01)
-        if step:
-            value.backward()
         assert all(parameter.grad is None for parameter in teacher.parameters())
         before = [p.clone() for p in teacher.parameters()]
         learner.after_step(step)
@@ -170,8 +169,8 @@ def test_a_trial_scores_unseen_queries_as_trec_eval_does() -> None:
 
 def test_no_document_crosses_the_splits() -> None:
     try:
-        collection = unalike.data.open_set("descriptions")
-    except unalike.data.DataError:
+        collection = open_set("descriptions")
+    except DataError:
         pytest.skip("descriptions has not been fetched")
     words = np.array([hash(" ".join((text or "").lower().split())) for text in collection["text"]])
     for what in (words, np.asarray(collection.groups)):

@@ -11,7 +11,7 @@ from .bases import train_base as train_base
 from .clicks import NEXT_ITEM as NEXT_ITEM
 from .clicks import hr_at_10 as hr_at_10
 from .clicks import hr_over_neighbours as hr_over_neighbours
-from .clicks import ndcg_at_10 as ndcg_at_10
+from .clicks import next_item_ndcg_at_10 as next_item_ndcg_at_10
 from .code import code_hash as code_hash
 from .generation import Generation as Generation
 from .generation import Prompt as Prompt

@@ -53,7 +53,7 @@ def hr_at_10(trial: Trial) -> float:
     return float(evaluation.recall_at_k(ranks(trial), 10).mean())
 
 
-def ndcg_at_10(trial: Trial) -> float:
+def next_item_ndcg_at_10(trial: Trial) -> float:
     """NDCG of the first ten of the whole catalogue, of the one item that was chosen next."""
     return float(evaluation.ndcg(ranks(trial), 10).mean())
 
@@ -63,5 +63,5 @@ def hr_over_neighbours(trial: Trial) -> float:
     return hr_at_10(trial) - float(evaluation.recall_at_k(neighbour_ranks(trial), 10).mean())
 
 
-NEXT_ITEM: Mapping[str, Callable[[Trial], float]] = {"HR@10": hr_at_10, "NDCG@10": ndcg_at_10}
+NEXT_ITEM: Mapping[str, Callable[[Trial], float]] = {"HR@10": hr_at_10, "NDCG@10": next_item_ndcg_at_10}
 """What recommenders are compared by."""

@@ -40,12 +40,12 @@ from .hugging_face import SentenceTransformersEncoder as SentenceTransformersEnc
 from .hugging_face import TransformersEncoder as TransformersEncoder
 from .hugging_face import require_transformers as require_transformers
 from .image import ImageEncoder as ImageEncoder
+from .kept import load_tower as load_tower
+from .kept import save_tower as save_tower
 from .labels import LabelMatrix as LabelMatrix
 from .labels import LabelNames as LabelNames
 from .labels import LabelReader as LabelReader
 from .labels import PackedLabels as PackedLabels
-from .kept import load_tower as load_tower
-from .kept import save_tower as save_tower
 from .mel_transformer import MelTransformer as MelTransformer
 from .mlp import MLP as MLP
 from .ngrams import NgramEncoder as NgramEncoder

@@ -67,6 +67,7 @@ def esm_of(tower: TextTransformer) -> Any:
     transformers = require_transformers()
     vocabulary, width = tower.table.weight.shape
     layers: Any = tower.blocks.layers
+    last: Any = tower.blocks.norm
     block = layers[0]
     config = transformers.EsmConfig(
         vocab_size=vocabulary + 1,
@@ -111,5 +112,5 @@ def esm_of(tower: TextTransformer) -> Any:
             )
             for part, own in pairs:
                 part.load_state_dict(own.state_dict())
-        model.encoder.emb_layer_norm_after.load_state_dict(tower.blocks.norm.state_dict())
+        model.encoder.emb_layer_norm_after.load_state_dict(last.state_dict())
     return model

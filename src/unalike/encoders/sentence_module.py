@@ -32,7 +32,7 @@ class OwnTexts(InputModule):
     save_in_root = False
 
     def __init__(self, tower: TextEncoder) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.tower = tower
 
     def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **kwargs: Any) -> dict[str, Tensor]:
@@ -56,7 +56,7 @@ class OwnTexts(InputModule):
         save_tower(Path(output_path), self.tower)
 
     @classmethod
-    def load(cls, model_name_or_path: str, subfolder: str = "", **kwargs: Any) -> Self:
+    def load(cls, model_name_or_path: str, subfolder: str = "", **kwargs: Any) -> Self:  # type: ignore[override]
         """Read it again, checked against its sums.
 
         Raises:

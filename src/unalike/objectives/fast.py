@@ -227,7 +227,7 @@ def whole(
     walk.d_keys = None if d_keys is None else d_keys.data_ptr()
     if not kernels.run("whole", walk):
         return None
-    return torch.tensor(walk.loss, dtype=torch.float64), d_queries, d_keys
+    return sums.new_full((), walk.loss), d_queries, d_keys
 
 
 def _store(task: Task, walk: Walk) -> Tensor | None:

@@ -8,6 +8,7 @@ Losses are a few lines over them; see `contrastive`.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -166,7 +167,7 @@ class _ScoreSums(torch.autograd.Function):
         edges, apart = task.plan.apart, None
         kernels = fast.kernels_for(q, k, task)
         totals = None
-        with torch.autocast(q.device.type, enabled=False):
+        with uncast(q.device):
             if kernels is not None:
                 totals = fast.forward(kernels, q, k, number, task, keep=any(ctx.needs_input_grad))
             if totals is None:
@@ -193,7 +194,7 @@ class _ScoreSums(torch.autograd.Function):
         d_queries: Tensor | None
         d_keys: Tensor | None
         found = Slopes({"negative": rn, "positive": rp}, {"negative": cn, "positive": cp}, (rm, cm), apart)
-        with torch.autocast(q.device.type, enabled=False):
+        with uncast(q.device):
             if ctx.kernels is not None:
                 d_queries, d_keys = fast.backward(ctx.kernels, q, k, inverse, task, totals, found)
             else:
@@ -239,13 +240,20 @@ class _Ready(torch.autograd.Function):
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         d_queries, d_keys, d_inverse = ctx.saved_tensors
         needs = ctx.needs_input_grad
-        factor = slope.to(d_queries.dtype)
+        if slope.device.type != "cpu" or slope.item() != 1.0:  # to look would be to wait for another device
+            factor = slope.to(d_queries.dtype)
+            d_queries, d_keys = (None if d is None else d * factor for d in (d_queries, d_keys))
         return (
-            (d_queries * factor).to(ctx.dtypes[0]) if needs[0] else None,
-            (d_keys * factor).to(ctx.dtypes[1]) if needs[1] else None,
+            d_queries.to(ctx.dtypes[0]) if needs[0] else None,
+            d_keys.to(ctx.dtypes[1]) if needs[1] else None,
             (d_inverse * slope).to(d_inverse.dtype) if needs[2] else None,
             *(None for _ in needs[3:]),
         )
+
+
+def uncast(device: torch.device) -> AbstractContextManager[Any]:
+    """Inside of the ``with``, autocast casts nothing; where it is off already, this costs nothing."""
+    return torch.autocast(device.type, enabled=False) if torch.is_autocast_enabled(device.type) else nullcontext()
 
 
 @eager
@@ -271,7 +279,7 @@ def ready_loss(
         return None
     task = Task(plan, columns=columns, symmetric=keys is None)
     number = _detached(inverse)
-    with torch.no_grad(), torch.autocast(queries.device.type, enabled=False):
+    with torch.no_grad(), uncast(queries.device):
         q, k = computed(queries, keys)
         kernels = fast.kernels_for(q, k, task)
         found: tuple[Tensor, Tensor, Tensor | None] | None

@@ -47,10 +47,6 @@ from .samplers import DistinctClusters as DistinctClusters
 from .samplers import SameCluster as SameCluster
 from .settings import Training as Training
 from .several import every_entry as every_entry
-from .sharded import group_of_several as group_of_several
-from .sharded import shard as shard
-from .sharded import train_sharded as train_sharded
-from .sharded import whole as whole
 from .stages import MakeOrder as MakeOrder
 from .stages import Stage as Stage
 from .watch import CollapseWatch as CollapseWatch

@@ -89,7 +89,7 @@ def render(
                 write_frames(made / path, film(picture, motion, photos[split], Draws("motions", thing, motion, take)))
                 table.append((path, motion, thing, split))
                 group.append(groups[row])
-    video, label, thing, split_of = (list(column) for column in zip(*table, strict=True))
+    video, label, thing, split_of = (list(column) for column in zip(*table, strict=True))  # type: ignore[assignment]
     write_rows(
         made / "rows.parquet",
         {"video": video, "label": label, "thing": thing},
@@ -123,7 +123,7 @@ def write_frames(path: Path, frames: Sequence[Image.Image]) -> None:
     """
     marked = [frame.copy() for frame in frames]
     for number, frame in enumerate(marked):
-        red, green, blue = frame.getpixel((0, 0))
+        red, green, blue = frame.getpixel((0, 0))  # type: ignore[misc]
         frame.putpixel((0, 0), (red, green, blue & 254 | number & 1))
     marked[0].save(path, save_all=True, append_images=marked[1:], lossless=True, quality=50, method=0, duration=40)
 

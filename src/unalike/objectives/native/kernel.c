@@ -505,6 +505,11 @@ INLINE double softplus_of(const Walk *w, double sum, double positive) {
   return gap > 0 ? gap + log1p(exp(-gap)) : log1p(exp(gap));
 }
 
+/* The scores of the positives of some rows. */
+static void positives(const Walk *w, i64 first, i64 last) {
+  for (i64 i = first; i < last; ++i) w->positive[i] = inverse_of(w, i) * score_of(w, i, w->partners[w->only[i]]);
+}
+
 /* A strip of whole rows stays in the cache; its sums are known before its exponentials are used again. */
 static void fused_block(Plan *p, i64 row_block, i64 column_block, float *buffer) {
   const Walk *w = p->walk;
@@ -513,6 +518,7 @@ static void fused_block(Plan *p, i64 row_block, i64 column_block, float *buffer)
   i64 first = edge_of(row_block, p->row_blocks, w->n, w->tile_rows);
   i64 r1 = edge_of(row_block + 1, p->row_blocks, w->n, w->tile_rows);
   float *weight = buffer + w->tile_rows * m, *pull = weight + w->tile_rows, *d_keys = p->d_keys[row_block];
+  positives(w, first, r1);
   for (i64 r0 = first; r0 < r1; r0 += w->tile_rows) {
     i64 r = min64(w->tile_rows, r1 - r0);
     const float *a = w->queries + r0 * d;
@@ -541,7 +547,9 @@ static void fused_block(Plan *p, i64 row_block, i64 column_block, float *buffer)
 
 static int fused(const Walk *w) {
   Plan p = {.walk = w, .run = fused_block, .column_blocks = 1};
-  p.row_blocks = min64(max64(4, w->threads), tiles_in(w->n, w->tile_rows));
+  /* Places of gradients cost time where there are few rows: then no more than threads. More let a busy core do less. */
+  i64 least = w->threads > 1 && w->n <= 512 ? 2 : 4;
+  p.row_blocks = min64(max64(least, w->threads), tiles_in(w->n, w->tile_rows));
   p.tasks = p.row_blocks;
   p.d_keys = make_places(w->d_keys, p.row_blocks, w->m * w->d);
   p.failed = !all_there(p.d_keys, p.row_blocks);
@@ -566,7 +574,7 @@ enum { NO_MEMORY = 1, LOST = 2 };
 
 /* The loss with its gradients. LOST where the range of the scores is too wide for one shift. */
 int EXPORT(whole)(Walk *w) {
-  for (i64 i = 0; i < w->n; ++i) w->positive[i] = inverse_of(w, i) * score_of(w, i, w->partners[w->only[i]]);
+  if (!one_sided(w)) positives(w, 0, w->n);
   if (one_sided(w) ? fused(w) : EXPORT(forward)(w)) return NO_MEMORY;
   if (lost(w, w->row_sum, w->n) || (w->columns && lost(w, w->column_sum, w->m))) return LOST;
   double loss = 0;

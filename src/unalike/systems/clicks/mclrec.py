@@ -139,7 +139,7 @@ CLAIM = Claim(
     },
     measures=(
         Measure(name="HR@10", metric=claims.hr_at_10),
-        Measure(name="NDCG@10", metric=claims.ndcg_at_10),
+        Measure(name="NDCG@10", metric=claims.next_item_ndcg_at_10),
         Measure(name="HR@10, CL4SRec in twice the steps", metric=claims.hr_at_10, against="twice the steps"),
         Measure(name="HR@10 against SASRec", metric=claims.hr_at_10, against="sasrec"),
         Measure(name="effective rank of learned views", metric=rank_of_views, against="in one step", mechanism=True),

@@ -108,9 +108,11 @@ CLAIM = Claim(
     " the rest does, and are the better start for learning from few labelled queries.",
     bed=SearchBed(set="descriptions", roles={"text": ("text",)}, rows=12_800),
     start=bert.BASE,
-    training={"steps": 150, "batch_size": 64, "learning_rate": 1e-3},
+    training={"steps": 100, "batch_size": 64, "learning_rate": 2e-3},
     arms={
-        "baseline": Arm(build=inverse_cloze),
+        # A teacher that follows over a tenth of so short a training; the paper's follows over a 250th of its own.
+        "system": Arm(settings={"momentum": 0.9}),
+        "baseline": Arm(build=inverse_cloze, settings={"momentum": 0.9}),
         "hidden words alone": Arm(training={"learning_rate": 0.0}),
         "from scratch": Arm(build=untrained, training={"learning_rate": 0.0}),
     },

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from unalike import encoders, evaluation, objectives, pairing, training
+from unalike import claims, encoders, objectives, pairing, training
 from unalike.errors import SettingsError
-from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
+from unalike.records import Arm, Claim, Measure, Paper, Recipe, SearchBed
+from unalike.systems.text import bert
 
 PAPER = Paper(
     number=25,
@@ -39,8 +40,10 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
     return compose(settings, task)
 
 
-def compose(settings: Settings, task: training.Task, *, whiten: bool = True, shuffle: bool = True) -> training.Learner:
-    """The learner, or a control that lacks the whitening or the shuffle."""
+def compose(
+    settings: Settings, task: training.Task, *, whiten: bool = True, shuffle: bool = True, groups: int | None = None
+) -> training.Learner:
+    """The learner, or a control that lacks the whitening or the shuffle, or has another number of groups."""
     import torch
 
     if settings.passes < 2 or settings.group_size < 1:
@@ -52,7 +55,7 @@ def compose(settings: Settings, task: training.Task, *, whiten: bool = True, shu
     width = encoder.width
     # Groups are of one size: the largest that divides the width.
     size = max(each for each in range(1, min(settings.group_size, width) + 1) if width % each == 0)
-    whitening = objectives.ShuffledGroupWhitening(width // size)
+    whitening = objectives.ShuffledGroupWhitening(groups or width // size)
     # Used in training only, as the vectors before the whitening are those that are kept.
     head = torch.nn.Sequential(torch.nn.Linear(width, width), torch.nn.Tanh())
 
@@ -88,42 +91,34 @@ def without_shuffle(settings: Settings, task: training.Task) -> training.Learner
     return compose(settings, task, shuffle=False)
 
 
-def alignment_of_passes(trial):
-    """Mean squared distance of two passes with dropout over each scored sentence; lower is more aligned."""
-    import numpy as np
-    import torch
-
-    encoder = trial.learner.encoders["text"]
-    role, inputs = next(iter(trial.scored.spaces)), trial.scored.inputs
-    looks: list[list[np.ndarray]] = [[], []]
-    was = encoder.training
-    with torch.random.fork_rng(devices=[]), torch.inference_mode():
-        torch.manual_seed(trial.seed)
-        encoder.train()
-        for start in range(0, len(trial.scored), 512):
-            entries = inputs.prepared[role].take(np.arange(start, min(start + 512, len(trial.scored))))
-            for look in looks:
-                look.append(encoder(entries).vector.numpy())
-        encoder.train(was)
-    return evaluation.alignment(np.concatenate(looks[0]), np.concatenate(looks[1]))
+def one_group(settings: Settings, task: training.Task) -> training.Learner:
+    """The control that whitens all dimensions at once; batches need more rows than there are dimensions."""
+    return compose(settings, task, groups=1)
 
 
 CLAIM = Claim(
-    sentence="Whitening in shuffled groups makes sentence vectors both more even and more aligned than dropout alone.",
+    sentence="Whitening in shuffled groups makes sentence vectors both more even and more aligned than dropout alone,"
+    " and closer to what people find alike.",
     baseline="simcse",
-    bed=Bed(set="wordnet", roles={"text": ("text",)}, rows=4000),
-    encoder={"text": {"name": "transformer", "vocabulary": 2000, "width": 96, "depth": 2, "heads": 4, "length": 32}},
-    training={"batch_size": 64, "steps": 150},
-    seeds=3,
+    # Sentences are the short descriptions; the long ones are only searched.
+    bed=SearchBed(set="descriptions", roles={"text": ("text:query",)}, queries="text", rows=8000),
+    start=bert.BASE,
+    training={"batch_size": 128, "epochs": 1, "learning_rate": 1e-3},
     arms={
         "three passes": Arm(build=without_whitening, like="system"),
         "without shuffle": Arm(build=without_shuffle, like="system"),
+        "one group": Arm(build=one_group, like="system"),
+        "hidden words alone": Arm(training={"learning_rate": 0.0}, like="system"),
     },
     measures=(
-        Measure(name="kNN accuracy", metric="knn"),
-        Measure(name="uniformity", metric="uniformity", better="lower", mechanism=True),
-        Measure(name="alignment", metric=alignment_of_passes, better="lower", mechanism=True),
-        Measure(name="kNN accuracy, whitening", metric="knn", against="three passes"),
-        Measure(name="kNN accuracy, shuffle", metric="knn", against="without shuffle"),
+        Measure(name="human ratings", metric=claims.gloss_correlation),
+        Measure(name="description among ten", metric=claims.description_found),
+        Measure(name="uniformity", metric=claims.sentence_uniformity, better="lower", mechanism=True),
+        Measure(name="alignment", metric=claims.alignment_of_passes, better="lower", mechanism=True),
+        Measure(name="rank of the singular values", metric=claims.sentence_rank, mechanism=True),
+        Measure(name="human ratings, whitening", metric=claims.gloss_correlation, against="three passes"),
+        Measure(name="human ratings, shuffle", metric=claims.gloss_correlation, against="without shuffle"),
+        Measure(name="human ratings, groups", metric=claims.gloss_correlation, against="one group"),
+        Measure(name="human ratings, training", metric=claims.gloss_correlation, against="hidden words alone"),
     ),
 )

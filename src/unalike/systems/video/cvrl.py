@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from unalike import encoders, objectives, training, views
-from unalike.records import Claim, Paper, Recipe
+from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
 
 PAPER = Paper(
     number=84,
@@ -30,28 +32,39 @@ class Settings:
     hidden: int = 256  # the paper's 2048 for its wider network
     output: int = 128  # section 3.1
     layers: int = 3  # section 3.1
+    smallest: float = 0.3  # section 3.3: area of a crop, as a share of the frame
+    strength: float = 1.0  # section 3.3: of the change of colours
 
 
 RECIPE = Recipe(optimizer="adamw", learning_rate=1e-3, weight_decay=1e-4, batch_size=32, epochs=40)
 
-CLAIM = Claim(sentence="One change for all frames of a clip, and near moments before far ones, teach motion.")
 
-
-def build(settings: Settings, task: training.Task) -> training.Learner:
+def build(
+    settings: Settings, task: training.Task, *, consistent: bool = True, decreasing: bool = True, moving: bool = True
+) -> training.Learner:
     encoder = task.encoders["video"]
-    width = encoder.width
-    projector = encoders.projector(width, settings.hidden, settings.output, layers=settings.layers)
     reading = encoder.config()
-    frame = {"size": reading["size"], "crop_scale": (0.3, 1.0), "crop_ratio": (0.5, 2.0)}
+    if not moving:
+        encoder = encoders.FrameByFrame(encoder)  # type: ignore[arg-type]
+    projector = encoders.projector(encoder.width, settings.hidden, settings.output, layers=settings.layers)
+    frame = {
+        "size": reading["size"],
+        "crop_scale": (settings.smallest, 1.0),
+        "crop_ratio": (0.5, 2.0),
+        "strength": settings.strength,
+    }
     # The release: one view is always blurred, the other seldom blurred and sometimes inverted.
     looks = (
-        views.ClipViews(views.ImageViews(**frame, blur=1.0)),
-        views.ClipViews(views.ImageViews(**frame, blur=0.1, solarize=0.2)),
+        views.ClipViews(views.ImageViews(**frame, blur=1.0), consistent),
+        views.ClipViews(views.ImageViews(**frame, blur=0.1, solarize=0.2), consistent),
     )
 
     def look(batch, generator):
         [(films, _)] = batch.choose(task.roles["video"], generator)
-        pair = views.sampled_clips(films, generator, frames=reading["frames"], stride=reading["stride"])
+        count = reading["frames"] if moving else 1
+        pair = views.sampled_clips(films, generator, frames=count, stride=reading["stride"], decreasing=decreasing)
+        if not moving:
+            pair = pair[0], pair[0]
         return [change(clips, generator) for change, clips in zip(looks, pair, strict=True)]
 
     def loss(pair):
@@ -60,3 +73,67 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
 
     modules = {"encoder": encoder, "projector": projector}
     return training.Learner(modules=modules, encoders={"video": encoder}, views=look, loss=loss)
+
+
+def simclr_on_frames(settings: Settings, task: training.Task) -> training.Learner:
+    """The baseline: the same network sees one frame at a time, and two changes of one frame agree."""
+    return build(settings, task, moving=False)
+
+
+def each_frame_on_its_own(settings: Settings, task: training.Task) -> training.Learner:
+    """The control: every frame of a clip has a change of its own."""
+    return build(settings, task, consistent=False)
+
+
+def any_interval(settings: Settings, task: training.Task) -> training.Learner:
+    """The control: two clips of a film are as often far apart as near."""
+    return build(settings, task, decreasing=False)
+
+
+def order_matters(trial):
+    """How far a clip goes when its frames are shuffled, in mean distances of two clips: 0 if order says nothing."""
+    import torch
+
+    encoder, clips = trial.learner.encoders["video"].eval(), trial.scored.inputs.prepared["video"]
+    shown = encoder.plain(clips.take(np.arange(len(clips))))
+    places = torch.rand(shown.shape[:2], generator=training.step_generator(trial.seed, 2**29)).argsort(dim=1)
+    with torch.inference_mode():
+        found = encoders.unit(encoder(shown).vector)
+        moved = encoders.unit(encoder(shown[torch.arange(len(shown))[:, None], places]).vector)
+        return (found - moved).norm(dim=1).mean() / torch.pdist(found).mean()
+
+
+SMALL = {"smallest": 0.6, "strength": 0.5}  # of frames of 16 pixels less may be cut off and changed
+
+CLAIM = Claim(
+    sentence="One change for all frames of a clip, and near moments before far ones, teach motion.",
+    baseline="simclr",
+    bed=Bed(set="motions", size=16),
+    encoder={"video": {"name": "clip", "widths": (8, 16, 64), "frames": 8, "length": 32}},
+    training={"batch_size": 32, "steps": 400, "learning_rate": 3e-3},
+    arms={
+        "system": Arm(settings=SMALL),
+        "baseline": Arm(build=simclr_on_frames, settings=SMALL),
+        "each frame on its own": Arm(build=each_frame_on_its_own, settings=SMALL),
+        "any interval": Arm(build=any_interval, settings=SMALL),
+    },
+    measures=(
+        Measure(name="which motion, linear probe", metric="linear_probe"),
+        Measure(
+            name="weight of the frames' order", metric=order_matters, against="each frame on its own", mechanism=True
+        ),
+        Measure(
+            name="which motion against a change for each frame, linear probe",
+            metric="linear_probe",
+            against="each frame on its own",
+            mechanism=True,
+        ),
+        Measure(name="which motion, kNN", metric="knn"),
+        Measure(
+            name="which motion against a change for each frame, kNN", metric="knn", against="each frame on its own"
+        ),
+        Measure(name="which motion against any interval, linear probe", metric="linear_probe", against="any interval"),
+        Measure(name="which motion against any interval, kNN", metric="knn", against="any interval"),
+    ),
+    seeds=3,
+)
