@@ -102,11 +102,11 @@ def rows() -> Iterator[tuple[str, str, str]]:
         yield (
             "fit, load, embed, search and report again and again (`benchmarks/soak.py`)",
             f"{soak['rounds']} rounds in {soak['minutes']} minutes",
-            f"{soak['MiB after the tenth round']:.0f} MiB after the tenth round, "
-            f"{soak['MiB after the last round']:.0f} after the last, {100 * soak['growth']:+.1f}% (at most 5% was the aim; "
-            f"{soak['MiB'][199]:.0f} after 200 rounds, {soak['MiB'][len(soak['MiB']) // 2]:.0f} after half) ({soak['MiB with what is free'][0]:.0f} and "
-            f"{soak['MiB with what is free'][1]:.0f} with what the C library keeps for later); handles "
-            f"{soak['handles'][0]} and {soak['handles'][1]}, processes left: {soak['processes left']}",
+            f"{soak['MiB after the tenth round']:.0f} MiB after the tenth round, {soak['MiB'][199]:.0f} after 200, "
+            f"{soak['MiB after the last round']:.0f} after the last: {100 * soak['growth']:+.1f}%, at most 5% was the "
+            f"aim ({soak['MiB with what is free'][0]:.0f} and {soak['MiB with what is free'][1]:.0f} with what the C "
+            f"library keeps); handles {soak['handles'][0]} and {soak['handles'][1]}, processes left: "
+            f"{soak['processes left']}",
         )
 
 
