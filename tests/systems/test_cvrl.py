@@ -48,13 +48,13 @@ def test_the_loss_by_its_formula(tmp_path: Path) -> None:
     learner = learner_of(cvrl.build, temperature=0.3)
     pair = seen_by(learner, films(tmp_path))
     learner.module.eval()
-    found = float(learner.loss(pair))
+    found = float(learner.loss(pair).detach())
     heads = [learner.modules["projector"](learner.encoders["video"](clips).vector) for clips in pair]
     z = torch.cat(heads).double()
     z = z / z.norm(dim=1, keepdim=True)
     total = 0.0
     for i in range(12):
-        scores = {j: float(z[i] @ z[j]) / 0.3 for j in range(12) if j != i}
+        scores = {j: float((z[i] @ z[j]).detach()) / 0.3 for j in range(12) if j != i}
         total += np.log(sum(np.exp(value) for value in scores.values())) - scores[(i + 6) % 12]
     assert found == pytest.approx(total / 12, rel=1e-5)
 
