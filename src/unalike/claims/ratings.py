@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from unalike import evaluation
-from unalike.claims.searches import Searching
+from unalike import encoders, evaluation
 from unalike.data import TextColumn, open_set
-from unalike.encoders import embed_texts
+
+if TYPE_CHECKING:
+    from unalike.claims.searches import Searching
 
 SCORED = 2000
 """Rows that are looked at of those that are scored."""
@@ -65,7 +66,7 @@ def gloss_correlation(trial: Searching) -> float:
     """
     chosen = np.array_equal(trial.rows, trial.ground.validation)
     glosses, studies = rated_words("validation" if chosen else "test")
-    vectors = embed_texts(trial.encoder, glosses)
+    vectors = encoders.embed_texts(trial.encoder, glosses)
     return float(
         np.mean([evaluation.sense_correlation(vectors, r.first, r.second, r.ratings) for r in studies.values()])
     )
@@ -74,7 +75,7 @@ def gloss_correlation(trial: Searching) -> float:
 def description_found(trial: Searching) -> float:
     """How often the short description of a package finds its long one among the first ten of 2,000."""
     rows = trial.rows[:SCORED]
-    short, long = (embed_texts(trial.encoder, trial.texts(role, rows)) for role in ("text:query", "text"))
+    short, long = (encoders.embed_texts(trial.encoder, trial.texts(role, rows)) for role in ("text:query", "text"))
     return evaluation.retrieval(short, long, measures=["recall@10"]).mean("recall@10")
 
 
@@ -94,6 +95,8 @@ def alignment_of_passes(trial: Searching) -> float:
     packed = encoder.prepare(TextColumn(trial.texts(trial.roles[1], trial.rows[:SCORED])))
     looks: list[list[np.ndarray]] = [[], []]
     was = encoder.training
+    import torch
+
     with torch.random.fork_rng(devices=[]), torch.inference_mode():
         torch.manual_seed(trial.seed)
         encoder.train()
@@ -107,4 +110,4 @@ def alignment_of_passes(trial: Searching) -> float:
 
 def sentences(trial: Searching) -> np.ndarray:
     """Vectors of the scored texts of the role that was learned from."""
-    return embed_texts(trial.encoder, trial.texts(trial.roles[1], trial.rows[:SCORED]))
+    return encoders.embed_texts(trial.encoder, trial.texts(trial.roles[1], trial.rows[:SCORED]))

@@ -7,17 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count as count_up
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from unalike import evaluation, objectives, training
-from unalike.claims.ground import Ground, Sealed
-from unalike.encoders import TextEncoder, unit
+from unalike import encoders, evaluation, objectives, training
 from unalike.records import Recipe, SearchBed
 from unalike.settings import read_dataclass
-from unalike.training import Learner
+
+if TYPE_CHECKING:
+    from unalike.claims.ground import Ground, Sealed
+    from unalike.encoders import TextEncoder
+    from unalike.training import Learner
 
 COMMON = Recipe(optimizer="adamw", learning_rate=1e-3, weight_decay=1e-2, batch_size=64, epochs=1, clip_norm=1.0)
 """What a claim leaves open: the same for every arm, whatever the systems' own recipes say."""
@@ -64,7 +65,7 @@ class Searching:
     @property
     def encoder(self) -> TextEncoder:
         tower = self.learner.encoders["text"]
-        assert isinstance(tower, TextEncoder)
+        assert isinstance(tower, encoders.TextEncoder)
         return tower
 
     def found(self) -> evaluation.Retrieval:
@@ -90,6 +91,8 @@ class Searching:
         return self.scratch[key]
 
     def fine_tuned(self, count: int, steps: int, batch: int, rate: float) -> TextEncoder:
+        import torch
+
         encoder = copy.deepcopy(self.encoder).train()
         chosen = np.random.default_rng(self.seed).permutation(self.ground.train)[:count]
         asked, held = (encoder.prepare(self.ground.collection[role].select(chosen)) for role in self.roles)
@@ -99,7 +102,7 @@ class Searching:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             for rows in islice((rows for epoch in count_up() for rows in order.epoch(epoch)), steps):
-                queries, documents = (unit(encoder(each.take(rows)).vector) for each in (asked, held))
+                queries, documents = (encoders.unit(encoder(each.take(rows)).vector) for each in (asked, held))
                 loss = objectives.info_nce(queries, documents, temperature=0.05, symmetric=True)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -132,6 +135,8 @@ def run_search(
         seed: decides the order of the rows, the views, and the weights that are not pretrained.
         test: the sealed test rows, opened here; None scores the validation rows.
     """
+    import torch
+
     roles = ground.roles(["text"])
     weights = training.stream_seed(seed, "weights") % 2**31
     tower = ground.build("text", roles["text"], weights)

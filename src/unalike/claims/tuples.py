@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from unalike import training
 
@@ -19,6 +18,8 @@ def completed(trial: Trial) -> float:
     It is looked for among one entry of each class of the claim's label; in sets with roles ``label:among-...`` only
     among the classes that these name for the row.
     """
+    import torch
+
     assert trial.learner is not None
     spaces, right = trial.scored.spaces, trial.scored.labels()
     roles = {kind: next(role for role in spaces if role.split(":")[0] == kind) for kind in trial.learner.encoders}
