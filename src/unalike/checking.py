@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from unalike.errors import SettingsError
 from unalike.files import cache_folder
 from unalike.fitting import gather, versions
 from unalike.preparing import chosen_encoder, kinds_of, suggested_size, with_splits
-from unalike.records import Arm, Bed, Claim, Measure, SearchBed, SharedStart
+from unalike.records import Arm, Bed, Claim, Kind, Measure, SearchBed, SharedStart
 from unalike.settings import read_dataclass
 from unalike.training.settings import Training
 
@@ -263,7 +263,7 @@ def current(found: systems.System, results: Path) -> bool:
 
 @dataclass(frozen=True)
 class Work:
-    """Carries the jobs of one claim out, in a worker process.
+    """Carries the jobs of one claim out, in a worker process; each kind of claim says how.
 
     Args:
         slug: the system whose claim it is; its record is read again there.
@@ -272,17 +272,43 @@ class Work:
 
     slug: str
     claim: Claim | None = None
+    kind: ClassVar[Kind | None] = None
 
     def __call__(self, job: Job) -> Outcome:
         began = time.process_time()
-        own = systems.find(self.slug)
+        own = systems.find(self.slug, kind=self.kind)
         claim = own.claim if self.claim is None else self.claim
         if isinstance(claim.start, SharedStart):
             claim = with_encoder(claim, f"run:{base_folder(claim.start)}")
+        found = self.carried_out(job, own, claim)
+        return replace(found, seconds=time.process_time() - began, memory=peak_memory())
+
+    def carried_out(self, job: Job, own: systems.System, claim: Claim) -> Outcome:
+        """What a job came to, but for its time and memory."""
+        raise NotImplementedError
+
+
+def valued(claim: Claim, numbers: Sequence[int], trial: Any) -> dict[str, float]:
+    """By position the measures of a trial whose metrics are functions; no such trial has metrics by name."""
+    values = {}
+    for number in numbers:
+        metric = claim.measures[number].metric
+        if isinstance(metric, str):
+            kind = type(trial).__name__
+            raise SettingsError(f"there is no metric {metric!r} of such trials; give a function of {kind}")
+        values[str(number)] = float(metric(trial))
+    return values
+
+
+@dataclass(frozen=True)
+class LearnerWork(Work):
+    """Trains each arm and measures its vectors."""
+
+    def carried_out(self, job: Job, own: systems.System, claim: Claim) -> Outcome:
         assert claim.bed is not None
         if job.stage == "start":
             pretrained(claim, job.seed)
-            return Outcome(seconds=time.process_time() - began, memory=peak_memory())
+            return Outcome()
         arm = claim.all_arms[job.arm]
         ground = ground_of(arm.bed or claim.bed, claim)
         found = reading(own if arm.system is None else systems.find(arm.system), ground)
@@ -304,7 +330,7 @@ class Work:
             metric = claim.measures[0].metric if claim.choose is None else claim.choose
             sign = 1.0 if claim.choose is not None or claim.measures[0].better == "higher" else -1.0
             choice = sign * measured(metric, trial)
-            return Outcome(choice=choice, reads=sealed.reads, seconds=time.process_time() - began, memory=peak_memory())
+            return Outcome(choice=choice, reads=sealed.reads)
         metrics = [claim.measures[number].metric for number in job.metrics]
         values = {str(n): measured(metric, trial) for n, metric in zip(job.metrics, metrics, strict=True)}
         return Outcome(
@@ -314,8 +340,6 @@ class Work:
             reads=sealed.reads,
             settings=resolved(found, arm, trial.settings, options | {"steps": trial.steps}),
             data=f"{ground.bed.set}:{ground.collection.fingerprint()}",
-            seconds=time.process_time() - began,
-            memory=peak_memory(),
         )
 
 
@@ -328,23 +352,15 @@ def reading(found: systems.System, ground: Ground) -> systems.System:
 
 
 @dataclass(frozen=True)
-class DecoderWork:
+class DecoderWork(Work):
     """Carries the jobs of a decoder's claim out: prompts of the bed, the same for every arm of a seed.
 
     Nothing is learned or chosen, so that every row of the bed may be asked about.
-
-    Args:
-        slug: the system whose claim it is; its record is read again in the worker.
-        claim: in place of the system's own.
     """
 
-    slug: str
-    claim: Claim | None = None
+    kind = "decoder"
 
-    def __call__(self, job: Job) -> Outcome:
-        began = time.process_time()
-        own = systems.find(self.slug, kind="decoder")
-        claim = own.claim if self.claim is None else self.claim
+    def carried_out(self, job: Job, own: systems.System, claim: Claim) -> Outcome:
         if job.stage != "score" or claim.bed is None or claim.bed.prompts is None:
             raise SettingsError(f"the claim of {self.slug} must name a bed with prompts, and tunes nothing")
         arm = claim.all_arms[job.arm]
@@ -364,45 +380,29 @@ class DecoderWork:
             settings=settings,
             **claim.training,
         )
-        values = {}
-        for number in job.metrics:
-            metric = claim.measures[number].metric
-            if isinstance(metric, str):
-                raise SettingsError(f"there is no metric {metric!r} of texts; give a function of a Generation")
-            values[str(number)] = float(metric(trial))
         return Outcome(
-            values=values,
+            values=valued(claim, job.metrics, trial),
             reads=1,
             settings=resolved(found, arm, settings, dict(claim.training) | {"model": claim.encoder["text"]["name"]}),
             data=f"{claim.bed.set}:{collection.fingerprint()}",
-            seconds=time.process_time() - began,
-            memory=peak_memory(),
         )
 
 
 @dataclass(frozen=True)
-class AdapterWork:
+class AdapterWork(Work):
     """Carries the jobs of an adapter's claim out: the same frozen vectors and labelled rows for every arm of a seed.
 
     What adapters choose they choose for each draw on the validation rows, so that there is no grid of the claim.
-
-    Args:
-        slug: the system whose claim it is; its record is read again in the worker.
-        claim: in place of the system's own.
     """
 
-    slug: str
-    claim: Claim | None = None
+    kind = "adapter"
 
-    def __call__(self, job: Job) -> Outcome:
-        began = time.process_time()
-        own = systems.find(self.slug, kind="adapter")
-        claim = own.claim if self.claim is None else self.claim
+    def carried_out(self, job: Job, own: systems.System, claim: Claim) -> Outcome:
         if job.stage == "tune" or claim.bed is None or claim.bed.prompts is None or claim.start is None:
             raise SettingsError(f"the claim of {self.slug} must name a bed with prompts and a start, and tunes nothing")
         tensors = frozen_vectors(claim, job.seed)
         if job.stage == "start":
-            return Outcome(seconds=time.process_time() - began, memory=peak_memory())
+            return Outcome()
         arm, ground = claim.all_arms[job.arm], ground_of(claim.bed, claim)
         sealed = Sealed(ground.test)
         found = own if arm.system is None else systems.find(arm.system, kind="adapter")
@@ -414,25 +414,21 @@ class AdapterWork:
             frozen=claims.thaw(ground, tensors, sealed),
             settings=settings,
         )
-        values, below = {}, {}
-        below_it = job.floors and job.arm == "system"
-        others = {"raw pixels": claims.on_pixels(ground, trial), "shuffled": trial.shuffled()} if below_it else {}
-        for number in job.metrics:
-            metric = claim.measures[number].metric
-            if isinstance(metric, str):
-                raise SettingsError(f"there is no metric {metric!r} of adapters; give a function of an Adaptation")
-            values[str(number)] = float(metric(trial))
-            if below_it:
-                below[str(number)] = {name: float(metric(other)) for name, other in others.items()}
-                below[str(number)]["chance"] = 1 / (int(trial.frozen.codes.max()) + 1)
+        below: dict[str, dict[str, float]] = {}
+        if job.floors and job.arm == "system":
+            beside_it = {"raw pixels": claims.on_pixels(ground, trial), "shuffled": trial.shuffled()}
+            by_name = {name: valued(claim, job.metrics, other) for name, other in beside_it.items()}
+            chance = 1 / (int(trial.frozen.codes.max()) + 1)
+            below = {
+                str(number): {name: values[str(number)] for name, values in by_name.items()} | {"chance": chance}
+                for number in job.metrics
+            }
         return Outcome(
-            values=values,
+            values=valued(claim, job.metrics, trial),
             floors=below,
             reads=sealed.reads,
             settings=resolved(found, arm, settings, dict(claim.start.training) | {"start": claim.start.system}),
             data=f"{claim.bed.set}:{ground.collection.fingerprint()}",
-            seconds=time.process_time() - began,
-            memory=peak_memory(),
         )
 
 
@@ -451,21 +447,12 @@ def frozen_vectors(claim: Claim, seed: int) -> dict[str, torch.Tensor]:
 
 
 @dataclass(frozen=True)
-class AuditWork:
-    """Carries the jobs of an audit's claim out: one poisoned model a seed, which every arm repairs or leaves.
+class AuditWork(Work):
+    """Carries the jobs of an audit's claim out: one poisoned model a seed, which every arm repairs or leaves."""
 
-    Args:
-        slug: the system whose claim it is; its record is read again in the worker.
-        claim: in place of the system's own.
-    """
+    kind = "audit"
 
-    slug: str
-    claim: Claim | None = None
-
-    def __call__(self, job: Job) -> Outcome:
-        began = time.process_time()
-        own = systems.find(self.slug, kind="audit")
-        claim = own.claim if self.claim is None else self.claim
+    def carried_out(self, job: Job, own: systems.System, claim: Claim) -> Outcome:
         start = claim.start
         if claim.bed is None or claim.bed.prompts is None or start is None:
             raise SettingsError(f"the claim of {self.slug} must name a bed with prompts, and a start")
@@ -488,7 +475,7 @@ class AuditWork:
             found = poisoned(untouched, weights=None, options={}, test=None)
             training.save_tensors(path, found.learner.module.state_dict())
         if job.stage == "start":
-            return Outcome(seconds=time.process_time() - began, memory=peak_memory())
+            return Outcome()
         arm = claim.all_arms[job.arm]
         found_system = own if arm.system is None or arm.build is not None else systems.find(arm.system, kind="audit")
         chosen, options = split(found_system, claim, arm, job.chosen)
@@ -506,43 +493,22 @@ class AuditWork:
         if job.stage == "tune":
             assert callable(claim.choose)
             choice = float(claim.choose(trial))
-            return Outcome(choice=choice, reads=sealed.reads, seconds=time.process_time() - began, memory=peak_memory())
-        values = {}
-        for number in job.metrics:
-            metric = claim.measures[number].metric
-            if isinstance(metric, str):
-                raise SettingsError(f"there is no metric {metric!r} of audits; give a function of an Audited")
-            values[str(number)] = float(metric(trial))
+            return Outcome(choice=choice, reads=sealed.reads)
         return Outcome(
-            values=values,
+            values=valued(claim, job.metrics, trial),
             reads=sealed.reads,
             settings=resolved(found_system, arm, settings, options | {"start": start.system}),
             data=f"{claim.bed.set}:{ground.collection.fingerprint()}",
-            seconds=time.process_time() - began,
-            memory=peak_memory(),
         )
 
 
 @dataclass(frozen=True)
-class SearchWork:
-    """Carries the jobs of a claim about search out: documents are learned from, and then asked for.
+class SearchWork(Work):
+    """Carries the jobs of a claim about search out: documents are learned from, and then asked for."""
 
-    Args:
-        slug: the system whose claim it is; its record is read again in the worker.
-        claim: in place of the system's own.
-    """
-
-    slug: str
-    claim: Claim | None = None
-
-    def __call__(self, job: Job) -> Outcome:
-        began = time.process_time()
-        own = systems.find(self.slug, kind="learner")
-        claim = own.claim if self.claim is None else self.claim
-        if isinstance(claim.start, SharedStart):
-            claim = with_encoder(claim, f"run:{base_folder(claim.start)}")
+    def carried_out(self, job: Job, own: systems.System, claim: Claim) -> Outcome:
         if job.stage == "start":
-            return Outcome(seconds=time.process_time() - began, memory=peak_memory())
+            return Outcome()
         assert claim.bed is not None
         arm, ground = claim.all_arms[job.arm], ground_of(claim.bed, claim)
         found = own if arm.system is None else systems.find(arm.system, kind="learner")
@@ -558,14 +524,12 @@ class SearchWork:
             seed=job.seed,
             test=sealed if job.stage == "score" else None,
         )
-        metrics = {number: claim.measures[number].metric for number in job.metrics or (0,)}
-        values, below = {}, {}
-        for number, metric in metrics.items():
-            if isinstance(metric, str):
-                raise SettingsError(f"there is no metric {metric!r} of searches; give a function of a Searching")
-            values[str(number)] = float(metric(trial))
-            if job.floors and job.arm == "system" and metric in SEARCH_MEASURES:
-                below[str(number)] = claims.without_learning(trial, SEARCH_MEASURES[metric])
+        values = valued(claim, job.metrics or (0,), trial)
+        below = {
+            number: claims.without_learning(trial, SEARCH_MEASURES[metric])
+            for number in values
+            if job.floors and job.arm == "system" and (metric := claim.measures[int(number)].metric) in SEARCH_MEASURES
+        }
         losses = [row["loss"] for row in trial.log]
         shown = [float(np.mean(part)) for part in np.array_split(losses, min(40, len(losses)))] if losses else []
         return Outcome(
@@ -576,19 +540,17 @@ class SearchWork:
             reads=sealed.reads,
             settings=resolved(found, arm, trial.settings, options | {"steps": trial.steps}),
             data=f"{ground.bed.set}:{ground.collection.fingerprint()}",
-            seconds=time.process_time() - began,
-            memory=peak_memory(),
         )
 
 
-def work_of(found: systems.System) -> type:
+def work_of(found: systems.System) -> type[Work]:
     """What carries out the claim of a system."""
     if isinstance(found.claim.bed, SearchBed):
         return SearchWork
-    return WORK.get(found.paper.kind, Work)
+    return WORK.get(found.paper.kind, LearnerWork)
 
 
-WORK: Mapping[str, type] = {"adapter": AdapterWork, "audit": AuditWork, "decoder": DecoderWork}
+WORK: Mapping[str, type[Work]] = {"adapter": AdapterWork, "audit": AuditWork, "decoder": DecoderWork}
 """What carries out the claims of systems that are no learners."""
 
 

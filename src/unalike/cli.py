@@ -489,12 +489,7 @@ def fit(arguments: Fit, roles: Mapping[str, str]) -> None:
                 progress.say(f"{spec.system} on {len(collection)} rows of {collection.name}, into {folder}")
                 log = folder / "tensorboard" if arguments.tensorboard and processes.leads else None
                 run = execute(
-                    collection,
-                    spec,
-                    folder,
-                    resume=False,
-                    listener=progress.listener(log),
-                    processes=processes,
+                    collection, spec, folder, resume=False, listener=progress.listener(log), processes=processes
                 )
         except (Interrupted, KeyboardInterrupt) as stop:
             progress.stop()
@@ -538,7 +533,7 @@ def sharing_work(device: str) -> Iterator[Alone]:
 
 def example_query(run: Run) -> str:
     """A query that this run can answer, for the last line that a user reads."""
-    texts = [text for text in run.items.texts if text]
+    texts = [text for text in run.items.texts if text and text.strip()]
     if "text" in run.kinds and texts:
         return f'"{texts[len(texts) // 2].strip().splitlines()[0][:80]}"'
     return run.items.ids[0]

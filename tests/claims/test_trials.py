@@ -97,7 +97,7 @@ def test_work_reports_costs_floors_and_one_reading():
         training={"steps": 3, "batch_size": 32},
         measures=(Measure(name="kNN", metric="knn"), Measure(name="rank", metric="effective_rank")),
     )
-    work = checking.Work("dcl", claim)
+    work = checking.LearnerWork("dcl", claim)
     outcome = work(Job(stage="score", arm="system", seed=0, metrics=(0, 1), floors=True))
     assert outcome.reads == 1
     assert outcome.seconds > 0

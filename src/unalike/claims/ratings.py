@@ -91,12 +91,12 @@ def sentence_rank(trial: Searching) -> float:
 
 def alignment_of_passes(trial: Searching) -> float:
     """Mean squared distance of two passes with dropout over each scored sentence; lower is more aligned."""
+    import torch
+
     encoder = trial.encoder
     packed = encoder.prepare(TextColumn(trial.texts(trial.roles[1], trial.rows[:SCORED])))
     looks: list[list[np.ndarray]] = [[], []]
     was = encoder.training
-    import torch
-
     with torch.random.fork_rng(devices=[]), torch.inference_mode():
         torch.manual_seed(trial.seed)
         encoder.train()

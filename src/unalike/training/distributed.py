@@ -205,18 +205,18 @@ class Together(Alone):
 
 def average(gradients: Sequence[Tensor]) -> None:
     """Replace gradients by their mean over all processes, a bucket of them at a time."""
-    size, waiting = 0, list[Tensor]()
+    size, gathered = 0, list[Tensor]()
     for number, gradient in enumerate(gradients, start=1):
-        waiting.append(gradient)
+        gathered.append(gradient)
         size += gradient.numel()
         if size < BUCKET and number < len(gradients):
             continue
-        flat = torch.cat([wide(each).reshape(-1) for each in waiting])
+        flat = torch.cat([wide(each).reshape(-1) for each in gathered])
         dist.all_reduce(flat)
         flat /= dist.get_world_size()
-        for each, part in zip(waiting, torch.split(flat, [each.numel() for each in waiting]), strict=True):
+        for each, part in zip(gathered, torch.split(flat, [each.numel() for each in gathered]), strict=True):
             each.copy_(part.view(each.shape))
-        size, waiting = 0, []
+        size, gathered = 0, []
 
 
 def wide(numbers: Tensor) -> Tensor:
