@@ -203,3 +203,17 @@ def test_a_row_of_another_claim_is_not_taken_over():
     for changed in ({"measures": CLAIM.measures[:3]}, {"tune": {"learning_rate": (0.1, 0.2, 0.3, 0.4)}}):
         with pytest.raises(SettingsError, match=r"other measures|the row chose"):
             confirm(row, dataclasses.replace(CLAIM, **changed), FlooredBench(), code="new", jobs=0)
+
+
+def test_two_parts_of_one_set_are_told_apart():
+    class OfTwoParts(Bench):
+        def __call__(self, job: Job) -> Outcome:
+            part = {"system": "one", "baseline": "other"}[job.arm]
+            return dataclasses.replace(super().__call__(job), data=f"letters:{part}:{part}-print")
+
+    row = run(OfTwoParts())
+    assert row.data == {"letters:one": "one-print", "letters:other": "other-print"}
+    assert confirm(row, CLAIM, OfTwoParts(), code="new", jobs=0).code == "new"
+    changed = dataclasses.replace(row, data=row.data | {"letters:other": "one-print"})
+    with pytest.raises(SettingsError, match="baseline: the data have changed"):
+        confirm(changed, CLAIM, OfTwoParts(), code="new", jobs=0)

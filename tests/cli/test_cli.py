@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -187,3 +188,14 @@ def test_interrupted_run_says_how_to_go_on_and_ends_with_the_same_bits(place: Pa
     unalike("fit", "--resume", "runs/cut", cwd=place)
     for name in ("weights.safetensors", "vectors.safetensors", "metrics.jsonl", "scores.json"):
         assert (place / "runs/cut" / name).read_bytes() == (place / "runs/whole" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [([" ", None, "a boat\nwith a sail"], '"a boat"'), (["  \n", None], "row-1"), (["x" * 200], f'"{"x" * 80}"')],
+)
+def test_the_example_of_a_query_is_one_short_line(texts, expected):
+    from unalike.cli import example_query
+
+    run = SimpleNamespace(kinds=["text"], items=SimpleNamespace(texts=texts, ids=["row-1"]))
+    assert example_query(run) == expected

@@ -169,7 +169,8 @@ def check(
             if picked[name]
         },
         code=code,
-        data={outcome.data.partition(":")[0]: outcome.data.partition(":")[2] for outcome in outcomes.values()},
+        # A set may be named with the one of its parts that is meant, SET:PART.
+        data={outcome.data.rpartition(":")[0]: outcome.data.rpartition(":")[2] for outcome in outcomes.values()},
         reads=tuple(sorted({outcome.reads for outcome in outcomes.values()})),
         seconds={
             "all": round(time.monotonic() - began, 1),
@@ -261,7 +262,8 @@ def differences(row: Row, claim: Claim, arm: str, outcome: Outcome) -> Iterator[
     plain = json.loads(json.dumps(outcome.settings))
     if plain != json.loads(json.dumps(row.arms[arm])):
         yield f"{arm}: the settings were {row.arms[arm]} and are {plain}"
-    if outcome.data.partition(":")[2] not in row.data.values():
+    name, _, fingerprint = outcome.data.rpartition(":")
+    if row.data.get(name) != fingerprint:
         yield f"{arm}: the data have changed"
 
 
