@@ -14,7 +14,7 @@ from unalike.data import TextColumn, open_set
 if TYPE_CHECKING:
     from unalike.claims.searches import Searching
 
-SCORED = 2000
+SCORED = 1000
 """Rows that are looked at of those that are scored."""
 
 
@@ -73,7 +73,7 @@ def gloss_correlation(trial: Searching) -> float:
 
 
 def description_found(trial: Searching) -> float:
-    """How often the short description of a package finds its long one among the first ten of 2,000."""
+    """How often the short description of a package finds its long one among the first ten of 1,000."""
     rows = trial.rows[:SCORED]
     short, long = (encoders.embed_texts(trial.encoder, trial.texts(role, rows)) for role in ("text:query", "text"))
     return evaluation.retrieval(short, long, measures=["recall@10"]).mean("recall@10")

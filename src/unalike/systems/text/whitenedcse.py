@@ -121,4 +121,5 @@ CLAIM = Claim(
         Measure(name="human ratings, groups", metric=claims.gloss_correlation, against="one group"),
         Measure(name="human ratings, training", metric=claims.gloss_correlation, against="hidden words alone"),
     ),
+    seeds=3,
 )
