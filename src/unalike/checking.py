@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache, partial
@@ -182,7 +183,7 @@ def compare(
         seeds=seeds,
     )
     return claims.check(
-        one.paper, claim, Work(first, claim), code=claim_code(one), versions=versions(), jobs=jobs, tell=tell
+        one.paper, claim, LearnerWork(first, claim), code=claim_code(one), versions=versions(), jobs=jobs, tell=tell
     )
 
 
@@ -262,7 +263,7 @@ def current(found: systems.System, results: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class Work:
+class Work(ABC):
     """Carries the jobs of one claim out, in a worker process; each kind of claim says how.
 
     Args:
@@ -283,9 +284,9 @@ class Work:
         found = self.carried_out(job, own, claim)
         return replace(found, seconds=time.process_time() - began, memory=peak_memory())
 
+    @abstractmethod
     def carried_out(self, job: Job, own: systems.System, claim: Claim) -> Outcome:
         """What a job came to, but for its time and memory."""
-        raise NotImplementedError
 
 
 def valued(claim: Claim, numbers: Sequence[int], trial: Any) -> dict[str, float]:
