@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -217,3 +220,34 @@ def test_two_parts_of_one_set_are_told_apart():
     changed = dataclasses.replace(row, data=row.data | {"letters:other": "one-print"})
     with pytest.raises(SettingsError, match="baseline: the data have changed"):
         confirm(changed, CLAIM, OfTwoParts(), code="new", jobs=0)
+
+
+KILLED = """
+import sys, time
+from unalike.claims.harness import Job, Outcome, workers
+
+def work(job):
+    print(job.seed, flush=True)
+    until = time.monotonic() + 60 * job.seed
+    while time.monotonic() < until:  # the first worker is idle when the end comes, the second in the middle of a job
+        sum(range(10**5))
+    return Outcome()
+
+def told(job, outcome):
+    print("told", flush=True)
+
+if __name__ == "__main__":
+    with workers(work, 2, None) as run:
+        run([Job(stage="score", arm="system", seed=seed) for seed in (0, 1)], told)
+"""
+
+
+def test_workers_end_with_a_check_that_is_killed(tmp_path: Path):
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as check:
+        assert check.stdout is not None
+        assert sorted(check.stdout.readline().strip() for _ in range(3)) == ["0", "1", "told"]
+        check.kill()
+        # The workers write to the same pipe: its end is not there before the last of them is gone.
+        assert check.communicate(timeout=30)[0] == ""

@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import os
 import statistics
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -381,7 +382,7 @@ def workers(work: Callable[[Job], Outcome], jobs: int, store: Path | None) -> It
                 return
             if pool is None:
                 pool = stack.enter_context(
-                    ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=one_thread)
+                    ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=begin_worker)
                 )
             running = {pool.submit(work, job): job for job in waiting}
             try:
@@ -406,8 +407,15 @@ def workers(work: Callable[[Job], Outcome], jobs: int, store: Path | None) -> It
         yield run
 
 
-def one_thread() -> None:
-    """A worker computes with one thread, whatever the machine has."""
+def begin_worker() -> None:
+    """A worker computes with one thread, whatever the machine has, and ends with the process that began it."""
+    if (parent := multiprocessing.parent_process()) is not None:
+
+        def end() -> None:
+            parent.join()
+            os._exit(1)  # in the middle of a job: nobody is left who would take its result
+
+        threading.Thread(target=end, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 
