@@ -1,13 +1,15 @@
 """Two processes against one: the same parameters after the same steps, and what the gather costs.
 
-    python benchmarks/processes.py [--steps 50] [--systems simclr moco-v2 ...] [--gather] [--json FILE]
+    python benchmarks/processes.py [--steps 50] [--systems simclr moco-v2 ...] [--gather] [--memory] [--json FILE]
 
 Each system trains from the same seed with the same batches, in one process and in two. Beside the largest
 difference of any parameter or buffer stands the control: one process, three times, whose initial weights were moved by
 a unit in the last place. Networks with rectifiers and maxima have gradients that jump: as soon as one number of one
 picture falls on the other side of zero, rounding grows from step to step, and the control shows how far. Whether two
-processes compute the same thing is told by the same training in float64, where rounding is too small to be seen. Loop,
-optimiser (SGD, no weight decay), batches and views are those of `unalike fit`.
+processes compute the same thing is told by the same training in float64, where rounding is too small to be seen, also
+with encoders that are shared out (``unalike fit --shard``). What those save is told by ``--memory``: how far the
+largest process grows while a vision transformer of 86 million parameters trains. Loop, optimiser (SGD, no weight
+decay), batches and views are those of `unalike fit`.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import argparse
 import atexit
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -49,6 +52,11 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     "simcse": {"kinds": ("text",)},
     "simcse, transformer": {"kinds": ("text",), "encoder": {"text": "transformer"}},
 }
+LARGE = {"encoder": {"image": "timm:vit_base_patch16_224"}, "optimizer": "adamw"}
+"""By which memory is measured: 86 million parameters, and for each its gradient and two moments."""
+
+HEAP = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
+"""Without these glibc keeps what a process has freed, and no way to train looks smaller than another."""
 
 
 def pictures() -> list[Image.Image]:
@@ -78,7 +86,7 @@ def recordings() -> list[str]:
 
 def learner_of(name: str, steps: int, rate: float) -> tuple[training.Learner, training.Inputs, training.Training]:
     """A system on 96 rows, or on a set, at the smallest sizes."""
-    given = SYSTEMS[name]
+    given = LARGE if name == "simclr, large" else SYSTEMS[name]
     rate = given.get("rate", rate)
     if "data" in given:
         rows = open_set(given["data"])
@@ -97,7 +105,12 @@ def learner_of(name: str, steps: int, rate: float) -> tuple[training.Learner, tr
         system=name.split(",")[0],
         settings=given.get("settings"),
         training=training.Training(
-            steps=steps, batch_size=16, optimizer="sgd", learning_rate=rate, weight_decay=0.0, device="cpu"
+            steps=steps,
+            batch_size=16,
+            optimizer=given.get("optimizer", "sgd"),
+            learning_rate=rate,
+            weight_decay=0.0,
+            device="cpu",
         ),
         encoder=given.get("encoder"),
         size=16,
@@ -117,10 +130,12 @@ def as_double(encoder: Encoder, given: tuple[Any, ...]) -> tuple[Any, ...]:
     )
 
 
-def train_all(names: list[str], steps: int, rate: float, out: Path, nudge: int, double: bool) -> None:
+def train_all(names: list[str], steps: int, rate: float, out: Path, nudge: int, double: bool, shard: bool) -> None:
     """Train each system, in this process and those that it belongs to; the first writes what came out."""
-    with training.joined("cpu") as processes:
+    with training.joined("cpu") as group:
         for name in names:
+            processes: training.Group = group
+            before = peak()
             learner, inputs, chosen = learner_of(name, steps, rate)
             if nudge:
                 generator = torch.Generator().manual_seed(nudge)
@@ -132,22 +147,31 @@ def train_all(names: list[str], steps: int, rate: float, out: Path, nudge: int, 
                 for part in learner.module.modules():
                     if isinstance(part, Encoder):
                         part.register_forward_pre_hook(as_double)
+            if shard:
+                processes = training.shard(learner.module, training.shardable(group, chosen))
             began = time.monotonic()
-            with training.sharing(learner.module, processes):
+            with training.sharing(learner.module, group):
                 training.train(learner, inputs, chosen, processes=processes)
+            took, grown = time.monotonic() - began, processes.most(peak() - before)
+            spent = {"seconds": torch.tensor(took), "grown": torch.tensor(grown)}
+            parameters = processes.whole(dict(learner.module.named_parameters()))
             if processes.leads:
-                seconds = torch.tensor(time.monotonic() - began)
                 state = {f"buffer {key}": value.double() for key, value in learner.module.named_buffers()}
-                state |= {f"parameter {key}": value.double() for key, value in learner.module.named_parameters()}
-                training.save_tensors(out / f"{name}.safetensors", state | {"seconds": seconds})
+                state |= {f"parameter {key}": value.double() for key, value in parameters.items()}
+                training.save_tensors(out / f"{name}.safetensors", state | spent)
 
 
-def start(words: list[str], count: int, store: Path) -> None:
-    """This script as so many processes of one group."""
+def peak() -> int:
+    """The most memory that this process has had, in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def start(words: list[str], count: int, store: Path, **more: str) -> None:
+    """This script as so many processes of one group, with ``more`` in their environment."""
     processes = []
     for rank in range(count):
         group = {"RANK": str(rank), "WORLD_SIZE": str(count), "MASTER_ADDR": "localhost", "MASTER_PORT": "0"}
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "STORE": str(store)} | (group if count > 1 else {})
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "STORE": str(store)} | more | (group if count > 1 else {})
         processes.append(subprocess.Popen([sys.executable, __file__, *words], env=environment))
     codes = [process.wait() for process in processes]
     if any(codes):
@@ -166,7 +190,7 @@ def difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], wha
 
 def compare(names: list[str], steps: int, rate: float, nudges: int = 3) -> list[dict[str, Any]]:
     """A row for each system."""
-    ways = {"one": 1, "two": 2, "one double": 1, "two double": 2} | {
+    ways = {"one": 1, "two": 2, "one double": 1, "two double": 2, "two shared out double": 2} | {
         f"nudged {number}": 1 for number in range(1, nudges + 1)
     }
     rows = []
@@ -176,6 +200,7 @@ def compare(names: list[str], steps: int, rate: float, nudges: int = 3) -> list[
             folder.mkdir()
             words = ["--work", str(folder), "--steps", str(steps), "--rate", str(rate), "--systems", *names]
             words += ["--double"] if way.endswith("double") else []
+            words += ["--shard"] if "shared out" in way else []
             words += ["--nudge", way.partition(" ")[2]] if way.startswith("nudged") else []
             start(words, count, Path(place) / f"store {way}")
         for name in names:
@@ -190,8 +215,29 @@ def compare(names: list[str], steps: int, rate: float, nudges: int = 3) -> list[
                 controls = [difference(found["one"], found[way], what) for way in ways if way.startswith("nudged")]
                 row[f"{what} control"] = max(controls, default=None)
                 row[f"{what} double"] = difference(found["one double"], found["two double"], what)
+                row[f"{what} shared out"] = difference(found["one double"], found["two shared out double"], what)
             row["seconds"] = [float(found[way]["seconds"]) for way in ("one", "two")]
             rows.append(row)
+    return rows
+
+
+def grown(steps: int) -> list[dict[str, Any]]:
+    """How far the largest process grows in one process, two, and two that share the encoder out."""
+    rows = []
+    with tempfile.TemporaryDirectory() as place:
+        for way, count in {"one": 1, "two": 2, "two, shared out": 2}.items():
+            words = ["--work", place, "--steps", str(steps), "--rate", "1e-4", "--systems", "simclr, large"]
+            start(words + ["--shard"] * ("shared" in way), count, Path(place) / f"store {way}", **HEAP)
+            found = training.load_tensors(Path(place) / "simclr, large.safetensors")
+            numbers = sum(value.numel() for key, value in found.items() if key.startswith("parameter"))
+            rows.append(
+                {
+                    "processes": way,
+                    "parameters": numbers,
+                    "MiB": int(found["grown"]) / 1024,
+                    "seconds": float(found["seconds"]),
+                }
+            )
     return rows
 
 
@@ -232,14 +278,16 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--systems", nargs="+", default=list(SYSTEMS))
     parser.add_argument("--gather", action="store_true")
+    parser.add_argument("--memory", action="store_true")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--nudge", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--double", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--shard", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--nudges", type=int, default=3)
     parser.add_argument("--time-gather", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    unknown = sorted(set(given.systems) - set(SYSTEMS))
+    unknown = sorted(set(given.systems) - {*SYSTEMS, "simclr, large"})
     if unknown:
         raise SettingsError(f"{', '.join(unknown)}: choose among {', '.join(SYSTEMS)}")
     torch.set_num_threads(1)
@@ -250,7 +298,7 @@ def main() -> None:
         if given.time_gather:
             time_gather(given.time_gather)
         else:
-            train_all(given.systems, given.steps, given.rate, given.work, given.nudge, given.double)
+            train_all(given.systems, given.steps, given.rate, given.work, given.nudge, given.double, given.shard)
         if dist.is_initialized():
             dist.destroy_process_group()
         return
@@ -259,10 +307,15 @@ def main() -> None:
         found["gather"] = scale()
         for row in found["gather"]:
             print("{processes} processes, {rows} rows of {width} each: {seconds:.6f} s".format(**row))
+    if given.memory:
+        found["memory"] = grown(steps=5)
+        for row in found["memory"]:
+            print("{processes}: {parameters:,} parameters, {MiB:.0f} MiB, {seconds:.1f} s".format(**row))
     found["systems"] = compare(given.systems, given.steps, given.rate, given.nudges)
     for row in found["systems"]:
         shown = "; ".join(
-            f"{what}s {row[what]:.1e}, nudged {row[f'{what} control']}, in float64 {row[f'{what} double']:.1e}"
+            f"{what}s {row[what]:.1e}, nudged {row[f'{what} control']}, in float64 {row[f'{what} double']:.1e}, "
+            f"shared out {row[f'{what} shared out']:.1e}"
             for what in ("parameter", "buffer")
         )
         print(f"{row['system']:<22}{shown}; seconds {row['seconds'][0]:.1f}, {row['seconds'][1]:.1f}")

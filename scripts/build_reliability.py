@@ -44,8 +44,7 @@ TAIL = """
 
 ## What was not tried
 
-Power cuts (only `fsync` and rename stand against them), network file systems, GPUs, more than four processes, and FSDP,
-which this version does not offer.
+Power cuts (only `fsync` and rename stand against them), network file systems, GPUs, and more than four processes.
 """
 
 
@@ -95,7 +94,14 @@ def rows() -> Iterator[tuple[str, str, str]]:
             f"{row['steps']} steps of SGD at {row['learning_rate']:g}",
             f"largest difference of a parameter {row['parameter']:.1e}, of a buffer {row['buffer']:.1e}; one process "
             f"nudged by rounding: {row['parameter control']:.1e}, {row['buffer control']:.1e}; in float64: "
-            f"{row['parameter double']:.1e}, {row['buffer double']:.1e}",
+            f"{row['parameter double']:.1e}, {row['buffer double']:.1e}; with encoders shared out "
+            f"{row['parameter shared out']:.1e}, {row['buffer shared out']:.1e}",
+        )
+    for row in processes.get("memory", ()) if processes else []:
+        yield (
+            f"memory: processes: {row['processes']} (`benchmarks/processes.py --memory`)",
+            f"{row['parameters'] / 1e6:.0f} million parameters, AdamW",
+            f"the largest process grows by {row['MiB']:.0f} MiB",
         )
     soak = read("soak")
     if soak:

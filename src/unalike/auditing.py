@@ -345,7 +345,7 @@ def repair_run(
     vectors = embed_roles(learner, ready, list(packed), device)
     floor = embed_roles(before, ready, scored_roles(spec), device)
     scores = score(learner, collection, packed, vectors, floor, spec, device)
-    keep(learner, ready, vectors, folder)
+    keep(learner.module.state_dict(), ready, vectors, folder)
     write_json(folder / "scores.json", [each.to_json() for each in scores])
     record = {
         **run.record,

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import signal
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 from rich.console import Console
 from rich.table import Table
-from tyro.conf import OmitArgPrefixes, Positional, arg
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg
 
 from unalike.errors import DataError, SettingsError, UnalikeError
 from unalike.records import Kind, Paper
@@ -32,20 +33,31 @@ KINDS = ("image", "text", "audio", "video", "series", "array", "tags", "labels")
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
 
 
+def told(*, metavar: str) -> Any:
+    """An option as its help shows it: with its default, unless that is to be left out."""
+
+    def default(value: str) -> str:
+        return "" if value in ("None", "") else f"(default: {value})"
+
+    return arg(metavar=metavar, help_behavior_hint=default)
+
+
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table play which role; --image COLUMN, --text COLUMN, --text:de COLUMN, and
-    --target COLUMN for a number to predict, --labels COLUMN for any number of labels a row; of a table with one event a
-    row --user COLUMN --item COLUMN --time COLUMN, and --items FILE for the names of the items; of a graph --nodes FILE
-    beside a table of edges, or --edges FILE (or --edges knn:3) beside a table of nodes."""
+    """Which columns of a table play which role: --KIND COLUMN or --KIND:VARIANT COLUMN, such as --image COLUMN, or
+    both --text:en COLUMN and --text:de COLUMN. The kinds are image, text, audio, video, series, array, tags, and
+    labels (any number of labels a row). A number to predict is --target COLUMN. A table with one event a row has --user
+    COLUMN, --item COLUMN and --time COLUMN, and may have --items FILE with the names of the items. A graph has
+    nodes and edges: --nodes FILE beside a table of edges, or --edges FILE (or --edges knn:3) beside a table of nodes.
+    """
 
-    label: Annotated[str | None, arg(metavar="COLUMN")] = None
+    label: Annotated[str | None, told(metavar="COLUMN")] = None
     """Column with the class of each row."""
-    group: Annotated[str | None, arg(metavar="COLUMN")] = None
+    group: Annotated[str | None, told(metavar="COLUMN")] = None
     """Column whose equal values stay together when rows are split."""
-    id: Annotated[str | None, arg(metavar="COLUMN")] = None
+    id: Annotated[str | None, told(metavar="COLUMN")] = None
     """Column with a name for each row."""
-    encoding: Annotated[str | None, arg(metavar="NAME")] = None
+    encoding: Annotated[str | None, told(metavar="NAME")] = None
     """Encoding of text files, if it is not UTF-8."""
     tolerance: float = 0.01
     """Share of the items that may be unreadable; they are left out and listed."""
@@ -53,30 +65,34 @@ class Columns:
 
 @dataclass(frozen=True)
 class Fit:
-    """Learn a space from data; writes weights, vectors, scores and a report into a run directory."""
+    """Learn a space from data; writes weights, vectors, scores and a report into a run directory. With --system SLUG
+    that system's own settings can be given, and --help shows them."""
 
-    data: Positional[Annotated[str | None, arg(metavar="DATA")]] = None
-    """A folder of pictures, a CSV, Parquet, JSONL or NumPy file, or the name of a data set (unalike data)."""
-    system: Annotated[str | None, arg(metavar="SLUG")] = None
+    data: Positional[Annotated[str | None, told(metavar="DATA")]] = None
+    """A folder of pictures, clips, recordings or series, a CSV, Parquet, JSONL or NumPy file, or the name of a data
+    set (unalike data)."""
+    system: Annotated[str | None, told(metavar="SLUG")] = None
     """Which system learns (unalike systems); chosen from the data's roles if it is left out."""
-    out: Annotated[Path | None, arg(metavar="DIR")] = None
+    out: Annotated[Path | None, told(metavar="DIR")] = None
     """The run directory; runs/DATA-SYSTEM if it is left out."""
-    resume: Annotated[Path | None, arg(metavar="RUN")] = None
+    resume: Annotated[Path | None, told(metavar="RUN")] = None
     """Go on with an interrupted run; everything else is read from it."""
-    size: Annotated[int | None, arg(metavar="PIXELS")] = None
+    size: Annotated[int | None, told(metavar="PIXELS")] = None
     """Side of the pictures; 64 if it is left out."""
-    image_encoder: Annotated[str | None, arg(metavar="NAME")] = None
-    """conv, vit, or timm:NAME."""
-    text_encoder: Annotated[str | None, arg(metavar="NAME")] = None
-    """ngram, transformer, hf:FOLDER or st:FOLDER."""
+    image_encoder: Annotated[str | None, told(metavar="NAME")] = None
+    """drawing, conv, grid, vit or timm:NAME."""
+    text_encoder: Annotated[str | None, told(metavar="NAME")] = None
+    """ngram, transformer, hf:FOLDER, st:FOLDER or run:FOLDER."""
     views: Literal["paper", "simclr", "moco_v2", "gentle", "plain"] = "paper"
     """Random views of pictures; paper takes the system's own."""
-    unseen: Annotated[tuple[str, ...] | None, arg(metavar="ROLE [ROLE ...]")] = None
+    unseen: Annotated[tuple[str, ...] | None, told(metavar="ROLE [ROLE ...]")] = None
     """Roles to keep out of training and only test on."""
     holdout: float = 0.1
     """Share of the rows that is kept out of training, where the data bring no splits."""
     tensorboard: bool = False
     """Write TensorBoard logs into the run directory."""
+    shard: bool = False
+    """Under torchrun: each process holds its part of the encoders' parameters only (FSDP)."""
     columns: OmitArgPrefixes[Columns] = field(default_factory=Columns)
     training: OmitArgPrefixes[Training] = field(default_factory=Training)
 
@@ -85,11 +101,11 @@ class Fit:
 class Embed:
     """Turn new things into vectors; writes Parquet with a column of ids and one of vectors."""
 
-    run: Positional[Annotated[Path, arg(metavar="RUN")]]
+    run: Positional[Annotated[Path, told(metavar="RUN")]]
     """A run directory."""
-    data: Positional[Annotated[str, arg(metavar="DATA")]]
+    data: Positional[Annotated[str, told(metavar="DATA")]]
     """What unalike fit takes."""
-    out: Annotated[Path, arg(metavar="FILE")] = Path("vectors.parquet")
+    out: Annotated[Path, told(metavar="FILE")] = Path("vectors.parquet")
     """Where the vectors go."""
     device: str = "cpu"
     """Where they are computed."""
@@ -98,19 +114,19 @@ class Embed:
 
 @dataclass(frozen=True)
 class Search:
-    """Find what is alike: by words, by a picture, or by the id of a row. Where sets of labels were learned, find the
-    labels of a text."""
+    """Find what is alike: by words, by a picture, recording or clip, or by the id of a row. Where sets of labels were
+    learned, find the labels of a text; after clicks, what comes next."""
 
-    run: Positional[Annotated[Path, arg(metavar="RUN")]]
+    run: Positional[Annotated[Path, told(metavar="RUN")]]
     """A run directory."""
-    query: Positional[Annotated[str | None, arg(metavar="QUERY")]] = None
-    """Words, the path of a picture, recording or clip, or a row's id; or several of them at once instead: --text WORDS
-    --audio FILE --image FILE."""
+    query: Positional[Annotated[str | None, told(metavar="QUERY")]] = None
+    """Words, the path of a picture, recording or clip, or a row's id. Several of them at once are given by kind in its
+    place: --text WORDS --audio FILE --image FILE."""
     k: Annotated[int, arg(aliases=["-k"])] = 10
     """How many hits."""
     by: Literal["auto", "words", "picture", "recording", "clip", "row"] = "auto"
     """How to read the query."""
-    html: Annotated[Path | None, arg(metavar="FILE")] = None
+    html: Annotated[Path | None, told(metavar="FILE")] = None
     """Write a page with pictures too."""
     device: str = "cpu"
     """Where the query's vector is computed."""
@@ -120,11 +136,11 @@ class Search:
 class Evaluate:
     """Say how good a run's space is on other data, with floors."""
 
-    run: Positional[Annotated[Path, arg(metavar="RUN")]]
+    run: Positional[Annotated[Path, told(metavar="RUN")]]
     """A run directory."""
-    data: Annotated[str | None, arg(metavar="DATA")] = None
+    data: Annotated[str | None, told(metavar="DATA")] = None
     """Other data with labels or several roles; the run's own scores if it is left out."""
-    json: Annotated[Path | None, arg(metavar="FILE")] = None
+    json: Annotated[Path | None, told(metavar="FILE")] = None
     """Write the scores as JSON too."""
     device: str = "cpu"
     """Where vectors are computed."""
@@ -135,13 +151,13 @@ class Evaluate:
 class Score:
     """Say how unlike new things are to what a run was trained on, and which deserve an alarm."""
 
-    run: Positional[Annotated[Path, arg(metavar="RUN")]]
+    run: Positional[Annotated[Path, told(metavar="RUN")]]
     """A run directory, trained on normal things alone (unalike fit normal.csv --system clan)."""
-    data: Positional[Annotated[str, arg(metavar="DATA")]]
+    data: Positional[Annotated[str, told(metavar="DATA")]]
     """What unalike fit takes."""
-    false_alarms: Annotated[float, arg(metavar="SHARE")] = 0.01
+    false_alarms: Annotated[float, told(metavar="SHARE")] = 0.01
     """Share of normal things that may give an alarm; the threshold is set on rows that the run held out."""
-    out: Annotated[Path | None, arg(metavar="FILE")] = None
+    out: Annotated[Path | None, told(metavar="FILE")] = None
     """Write ids, scores and alarms as CSV or Parquet."""
     device: str = "cpu"
     """Where vectors are computed."""
@@ -152,13 +168,13 @@ class Score:
 class Cluster:
     """Group a run's rows without labels: sizes, examples, and how well groups match classes if there are any."""
 
-    run: Positional[Annotated[Path, arg(metavar="RUN")]]
+    run: Positional[Annotated[Path, told(metavar="RUN")]]
     """A run directory, of any system."""
-    clusters: Annotated[int | None, arg(metavar="K")] = None
+    clusters: Annotated[int | None, told(metavar="K")] = None
     """How many; as many as there are classes if it is left out."""
-    role: Annotated[str | None, arg(metavar="ROLE")] = None
+    role: Annotated[str | None, told(metavar="ROLE")] = None
     """Whose vectors, where there are several; those that a search looks through if it is left out."""
-    out: Annotated[Path, arg(metavar="FILE")] = Path("clusters.parquet")
+    out: Annotated[Path, told(metavar="FILE")] = Path("clusters.parquet")
     """Where ids and clusters go."""
     seed: int = 0
     """Of the first centres."""
@@ -168,9 +184,9 @@ class Cluster:
 class Export:
     """Write a run's text tower as a model of sentence-transformers, with the run's vectors."""
 
-    run: Positional[Annotated[Path, arg(metavar="RUN")]]
+    run: Positional[Annotated[Path, told(metavar="RUN")]]
     """A run directory that reads texts."""
-    folder: Positional[Annotated[Path, arg(metavar="DIR")]]
+    folder: Positional[Annotated[Path, told(metavar="DIR")]]
     """A new folder for the model."""
 
 
@@ -178,7 +194,7 @@ class Export:
 class Report:
     """Write the run's report again: one page that opens offline."""
 
-    run: Positional[Annotated[Path, arg(metavar="RUN")]]
+    run: Positional[Annotated[Path, told(metavar="RUN")]]
     """A run directory."""
 
 
@@ -186,23 +202,23 @@ class Report:
 class Adapt:
     """Learn classes from a few labelled rows on a run's frozen vectors, and label new things."""
 
-    run: Positional[Annotated[Path, arg(metavar="RUN")]]
+    run: Positional[Annotated[Path, told(metavar="RUN")]]
     """A run directory."""
-    shots: Annotated[str | None, arg(metavar="DATA")] = None
+    shots: Annotated[str | None, told(metavar="DATA")] = None
     """Labelled rows: a folder with one sub-folder a class, or a table with labels and paths or ids."""
-    predict: Annotated[str | None, arg(metavar="DATA")] = None
+    predict: Annotated[str | None, told(metavar="DATA")] = None
     """What to label: what unalike fit takes."""
-    to: Annotated[Path, arg(metavar="FILE")] = Path("predicted.csv")
+    to: Annotated[Path, told(metavar="FILE")] = Path("predicted.csv")
     """Where these labels go, .csv or .parquet."""
-    system: Annotated[str | None, arg(metavar="SLUG")] = None
+    system: Annotated[str | None, told(metavar="SLUG")] = None
     """How classes are learned: gda-clip, unless tip-adapter is named."""
-    out: Annotated[Path | None, arg(metavar="DIR")] = None
+    out: Annotated[Path | None, told(metavar="DIR")] = None
     """Folder of the adapter; RUN/adapter if it is left out."""
-    label: Annotated[str | None, arg(metavar="COLUMN")] = None
+    label: Annotated[str | None, told(metavar="COLUMN")] = None
     """Column with the labels; label if it is left out."""
-    id: Annotated[str | None, arg(metavar="COLUMN")] = None
+    id: Annotated[str | None, told(metavar="COLUMN")] = None
     """Column with ids of the run's rows."""
-    encoding: Annotated[str | None, arg(metavar="NAME")] = None
+    encoding: Annotated[str | None, told(metavar="NAME")] = None
     """Encoding of text files, if it is not UTF-8."""
     device: str = "cpu"
     """Where vectors are computed."""
@@ -212,21 +228,21 @@ class Adapt:
 class Audit:
     """Say whether triggers change a run's answers and which rows stand out; repair the run on clean pairs."""
 
-    run: Positional[Annotated[Path, arg(metavar="RUN")]]
+    run: Positional[Annotated[Path, told(metavar="RUN")]]
     """A run directory that reads pictures, with texts or labels."""
-    data: Annotated[str | None, arg(metavar="DATA")] = None
+    data: Annotated[str | None, told(metavar="DATA")] = None
     """Pictures to try triggers on; held-out ones that the run remembers if it is left out."""
-    triggers: Annotated[tuple[str, ...] | None, arg(metavar="NAME [NAME ...]")] = None
+    triggers: Annotated[tuple[str, ...] | None, told(metavar="NAME [NAME ...]")] = None
     """patch, blended, warped, sine; all if it is left out."""
-    suspect: Annotated[str | None, arg(metavar="TEXT")] = None
+    suspect: Annotated[str | None, told(metavar="TEXT")] = None
     """A text to add to the answers, to test a suspicion."""
-    repair: Annotated[str | None, arg(metavar="CLEAN")] = None
+    repair: Annotated[str | None, told(metavar="CLEAN")] = None
     """Pairs that are known to be clean: fine-tune on them and write a new run, which is audited too."""
-    system: Annotated[str | None, arg(metavar="SLUG")] = None
+    system: Annotated[str | None, told(metavar="SLUG")] = None
     """Which audit detects and repairs; cleanclip if it is left out."""
-    out: Annotated[Path | None, arg(metavar="DIR")] = None
+    out: Annotated[Path | None, told(metavar="DIR")] = None
     """The repaired run; RUN-repaired if it is left out."""
-    epochs: Annotated[int | None, arg(metavar="N")] = None
+    epochs: Annotated[int | None, told(metavar="N")] = None
     """Passes of the repair over the clean pairs; as the system's recipe says if it is left out."""
     seed: int = 0
     """Of what triggers draw, and of the repair."""
@@ -236,23 +252,24 @@ class Audit:
 
 @dataclass(frozen=True)
 class Generate:
-    """Go on with a text by a language model on this machine, choosing its tokens by contrast."""
+    """Go on with a text by a language model on this machine, choosing its tokens by contrast. With --decoder SLUG the
+    settings of that decoder can be given, and --help shows them."""
 
-    model: Positional[Annotated[str, arg(metavar="MODEL")]]
+    model: Positional[Annotated[str, told(metavar="MODEL")]]
     """A folder that transformers reads, or the name of weights (unalike data get smollm2)."""
-    prompts: Positional[Annotated[tuple[str, ...], arg(metavar="[PROMPT ...]")]] = ()
+    prompts: Positional[Annotated[tuple[str, ...], told(metavar="[PROMPT ...]")]] = ()
     """Texts to go on with."""
-    prompt_file: Annotated[Path | None, arg(metavar="FILE")] = None
+    prompt_file: Annotated[Path | None, told(metavar="FILE")] = None
     """More of them, one on each line."""
-    decoder: Annotated[str | None, arg(metavar="SLUG")] = None
+    decoder: Annotated[str | None, told(metavar="SLUG")] = None
     """How tokens are chosen (unalike systems --modality language-models); greedily if it is left out."""
-    context: Annotated[Path | None, arg(metavar="FILE")] = None
+    context: Annotated[Path | None, told(metavar="FILE")] = None
     """A text that is read before every prompt; adacad and cad contrast the prompt with it and without."""
     max_new_tokens: int = 64
     """Tokens to add at most."""
     batch_size: int = 8
     """Prompts at a time."""
-    json: Annotated[Path | None, arg(metavar="FILE")] = None
+    json: Annotated[Path | None, told(metavar="FILE")] = None
     """Write the texts and their tokens as JSON too."""
     device: str = "cpu"
     """Where the model computes."""
@@ -262,9 +279,9 @@ class Generate:
 class Systems:
     """List the systems, or show the card of one."""
 
-    slug: Positional[Annotated[str | None, arg(metavar="SLUG")]] = None
+    slug: Positional[Annotated[str | None, told(metavar="SLUG")]] = None
     """Show this system's card."""
-    modality: Annotated[str | None, arg(metavar="NAME")] = None
+    modality: Annotated[str | None, told(metavar="NAME")] = None
     """Only systems of this modality."""
 
 
@@ -272,13 +289,13 @@ class Systems:
 class Check:
     """Measure whether a paper's claim holds here: paired seeds against its baseline, on real data."""
 
-    slug: Positional[Annotated[str | None, arg(metavar="SLUG")]] = None
+    slug: Positional[Annotated[str | None, told(metavar="SLUG")]] = None
     """A system (unalike systems); left out with --all."""
     all: bool = False
     """Every system whose claim can be measured, one after the other; those with a current row are left out."""
-    modality: Annotated[str | None, arg(metavar="NAME")] = None
+    modality: Annotated[str | None, told(metavar="NAME")] = None
     """With --all: only systems of this modality."""
-    seeds: Annotated[int | None, arg(metavar="N")] = None
+    seeds: Annotated[int | None, told(metavar="N")] = None
     """Pairs of trials; the claim's own number if it is left out."""
     jobs: int = 2
     """Trials at once, each in a process of one thread; results do not depend on it."""
@@ -286,7 +303,7 @@ class Check:
     """Forget the trials of an earlier check that was stopped or has finished."""
     confirm: bool = False
     """Do not measure anew: take the row of changed code over, if one seed of every arm gives the same bits again."""
-    results: Annotated[Path, arg(metavar="DIR")] = Path("results")
+    results: Annotated[Path, told(metavar="DIR")] = Path("results")
     """Where the rows are kept."""
 
 
@@ -294,23 +311,23 @@ class Check:
 class Compare:
     """Compare two systems on your own data: same encoder, same budget, paired seeds, intervals."""
 
-    first: Positional[Annotated[str, arg(metavar="SYSTEM")]]
+    first: Positional[Annotated[str, told(metavar="SYSTEM")]]
     """A system."""
-    second: Positional[Annotated[str, arg(metavar="SYSTEM")]]
+    second: Positional[Annotated[str, told(metavar="SYSTEM")]]
     """Another; differences are the first less this one."""
-    data: Annotated[str, arg(metavar="DATA")]
+    data: Annotated[str, told(metavar="DATA")]
     """What unalike fit takes."""
-    label: Annotated[str | None, arg(metavar="COLUMN")] = None
+    label: Annotated[str | None, told(metavar="COLUMN")] = None
     """Column with the class of each row."""
-    size: Annotated[int | None, arg(metavar="PIXELS")] = None
+    size: Annotated[int | None, told(metavar="PIXELS")] = None
     """Side of the pictures; as unalike fit would choose if it is left out."""
-    seeds: Annotated[int, arg(metavar="N")] = 5
+    seeds: Annotated[int, told(metavar="N")] = 5
     """Pairs of trials."""
-    epochs: Annotated[int | None, arg(metavar="N")] = None
-    """Passes over the data, for both; 20 if it is left out."""
-    steps: Annotated[int | None, arg(metavar="N")] = None
+    epochs: Annotated[int | None, told(metavar="N")] = None
+    """Passes over the data, for both; 20 if it is left out, of a graph 400 steps."""
+    steps: Annotated[int | None, told(metavar="N")] = None
     """Optimiser steps for both, instead of epochs."""
-    batch_size: Annotated[int | None, arg(metavar="N")] = None
+    batch_size: Annotated[int | None, told(metavar="N")] = None
     """Rows a step, for both."""
     no_tuning: bool = False
     """Take the usual learning rate instead of choosing it for each on held-out training rows."""
@@ -322,7 +339,7 @@ class Compare:
 class Data:
     """List the data sets, show the card of one, or fetch one (unalike data get NAME)."""
 
-    name: Positional[Annotated[tuple[str, ...], arg(metavar="[get] [NAME]")]] = ()
+    name: Positional[Annotated[tuple[str, ...], told(metavar="[get] [NAME]")]] = ()
     """A data set; get NAME fetches it."""
 
 
@@ -465,7 +482,7 @@ def fit(arguments: Fit, roles: Mapping[str, str]) -> None:
     with sharing_work(arguments.training.device) as processes, Progress(out) as progress:
         try:
             if arguments.resume is not None:
-                run = unalike.resume(arguments.resume, listener=progress.listener())
+                run = unalike.resume(arguments.resume, listener=progress.listener(), shard=arguments.shard)
             else:
                 if arguments.data is None:
                     raise DataError("unalike fit needs data: a folder, a file, or the name of a set (unalike data)")
@@ -489,7 +506,13 @@ def fit(arguments: Fit, roles: Mapping[str, str]) -> None:
                 progress.say(f"{spec.system} on {len(collection)} rows of {collection.name}, into {folder}")
                 log = folder / "tensorboard" if arguments.tensorboard and processes.leads else None
                 run = execute(
-                    collection, spec, folder, resume=False, listener=progress.listener(log), processes=processes
+                    collection,
+                    spec,
+                    folder,
+                    resume=False,
+                    listener=progress.listener(log),
+                    processes=processes,
+                    shard=arguments.shard,
                 )
         except (Interrupted, KeyboardInterrupt) as stop:
             progress.stop()
@@ -535,7 +558,8 @@ def example_query(run: Run) -> str:
     """A query that this run can answer, for the last line that a user reads."""
     texts = [text for text in run.items.texts if text and text.strip()]
     if "text" in run.kinds and texts:
-        return f'"{texts[len(texts) // 2].strip().splitlines()[0][:80]}"'
+        line = texts[len(texts) // 2].strip().splitlines()[0]
+        return f'"{textwrap.shorten(line, 80, placeholder="") or line[:80]}"'
     return run.items.ids[0]
 
 
@@ -575,13 +599,21 @@ def search(arguments: Search, roles: Mapping[str, str]) -> None:
             table.add_column(name, justify="right" if name in ("rank", "score") else "left")
     for hit in hits:
         cells = [str(hit.rank), f"{hit.score:.3f}", hit.id]
-        cells += [getattr(hit, name) or "" for name in ("text", "label") if any(getattr(h, name) for h in hits)]
-        table.add_row(*cells)
+        cells += [
+            shortened(getattr(hit, name) or "") for name in ("text", "label") if any(getattr(h, name) for h in hits)
+        ]
+        table.add_row(*map(_escaped, cells))
     out.print(table)
     if arguments.html is not None and arguments.query is not None:
         from unalike.pages import write_search
 
         out.print(f"Page: {write_search(run, arguments.query, hits, arguments.html)}")
+
+
+def shortened(text: str, most: int = 200) -> str:
+    """A text as a table shows it: its beginning, on one line."""
+    line = " ".join(text[: 2 * most].split())
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def evaluate(arguments: Evaluate, roles: Mapping[str, str]) -> None:
@@ -833,8 +865,6 @@ def compare(arguments: Compare, roles: Mapping[str, str]) -> None:
     options = {
         name: value for name in ("epochs", "steps", "batch_size") if (value := getattr(arguments, name)) is not None
     }
-    if options and "steps" not in options:
-        options.setdefault("epochs", 20)
     with Trials(out) as trials:
         row = checking.compare(
             arguments.first,
@@ -949,7 +979,10 @@ def show_stored(system: Any) -> None:
     out.print(f"\nMeasured on {', '.join(row.data)}:")
     show_row(row)
     if why := reason(stored(), system.slug):
-        out.print(f"\n{why}", markup=False)
+        from rich.markdown import Markdown
+
+        out.print("")
+        out.print(Markdown(why))
 
 
 def show_data(arguments: Data, roles: Mapping[str, str]) -> None:
@@ -1047,7 +1080,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise SettingsError(f"there is no command {words[0]!r}; there are: {', '.join(COMMANDS)}")
         rest, roles = take_roles(words[1:])
         kind = COMMANDS[words[0]]
-        parsed: Any = tyro.cli(with_settings(kind, rest), prog=f"unalike {words[0]}", args=rest, config=())
+        parsed: Any = tyro.cli(
+            with_settings(kind, rest), prog=f"unalike {words[0]}", args=rest, config=(FlagCreatePairsOff,)
+        )
         ACTIONS[kind](parsed, roles)
     except UnalikeError as error:
         err.print(f"[red]error:[/red] {_escaped(error)}")

@@ -65,6 +65,7 @@ def fit(
     holdout: float = 0.1,
     out: str | Path | None = None,
     listener: training.Listener | None = None,
+    shard: bool = False,
     **options: Any,
 ) -> Run:
     """Learn a space from data and say how good it is.
@@ -92,6 +93,7 @@ def fit(
         holdout: share of rows kept out of training for the scores, where the data bring no splits.
         out: the run directory; ``runs/<data>-<system>`` unless given. It must not exist.
         listener: hears of progress.
+        shard: under ``torchrun``, each process holds its part of the encoders' parameters and optimiser state only.
         **options: training settings (see `unalike.Training`): ``epochs``, ``steps``, ``batch_size``, ``seed``, ...
 
     Returns:
@@ -134,7 +136,7 @@ def fit(
             training=chosen,
             processes=processes,
         )
-        return execute(collection, spec, folder, resume=False, listener=listener, processes=processes)
+        return execute(collection, spec, folder, resume=False, listener=listener, processes=processes, shard=shard)
 
 
 def begin(
@@ -183,13 +185,16 @@ def begin(
     return collection, spec, Path(processes.told(lambda: str(new_folder(out, f"{collection.name}-{spec.system}"))))
 
 
-def resume(folder: str | Path, data: Any = None, *, listener: training.Listener | None = None) -> Run:
+def resume(
+    folder: str | Path, data: Any = None, *, listener: training.Listener | None = None, shard: bool = False
+) -> Run:
     """Go on with an interrupted run; the result has the same bits as one that was never interrupted.
 
     Args:
         folder: the run directory.
         data: the data again, if they were given from memory.
         listener: hears of progress.
+        shard: as for `fit`, whether or not the run began so.
 
     Raises:
         RunError: the directory is no run, or is damaged.
@@ -228,7 +233,7 @@ def resume(folder: str | Path, data: Any = None, *, listener: training.Listener 
     if collection.fingerprint() != content["data"]["fingerprint"]:
         raise DataError(f"{where.path} has changed since {path} was begun: start a new run")
     with training.joined(again.training.device) as processes:
-        return execute(collection, again, path, resume=True, listener=listener, processes=processes)
+        return execute(collection, again, path, resume=True, listener=listener, processes=processes, shard=shard)
 
 
 def gather(
@@ -471,10 +476,13 @@ def execute(
     resume: bool,
     listener: training.Listener | None = None,
     processes: Alone,
+    shard: bool = False,
 ) -> Run:
     """Carry a specification out in a run directory: prepare, train, embed, score, report."""
     began = time.monotonic()
     listener = listener or training.Listener()
+    if shard:
+        training.shardable(processes, spec.training)  # before anything is written
     record: dict[str, Any] = {
         "format": FORMAT,
         "state": "training",
@@ -493,7 +501,9 @@ def execute(
     learner = make_learner(spec, ready)
     device = training.pick_device(spec.training.device)
     rows = ready.collection.splits["train"]
-    with training.sharing(learner.module, processes):
+    if shard:
+        processes = training.shard(learner.module.to(device), training.shardable(processes, spec.training))
+    with training.sharing(learner.module, processes), training.forward_only():
         untrained = embed_roles(learner, ready, scored_roles(spec), device)
         processes.same(newest_checkpoint(folder) if resume else 0, "checkpoints")
         outcome = training.train(
@@ -508,8 +518,9 @@ def execute(
         )
         vectors = embed_roles(learner, ready, [role for role in ready.packed if is_embedded(role)], device)
         scores = score(learner, ready.collection, ready.packed, vectors, untrained, spec, device)
+        weights = processes.whole(learner.module.state_dict())
     if processes.leads:
-        keep(learner, ready, vectors, folder)
+        keep(weights, ready, vectors, folder)
         write_json(folder / "scores.json", [each.to_json() for each in scores])
         record |= {
             "spec": spec.to_json(),
@@ -531,7 +542,7 @@ def execute(
             "skipped": [{"id": each.id, "reason": each.reason} for each in ready.collection.skipped],
         }
         write_sealed(folder / "run.json", record)
-        Run(folder, read_record(folder), learner, device).report()
+        Run(folder, read_record(folder), None if shard else learner, device).report()
         write_json(folder / "times.json", {"training": outcome.seconds, "all": time.monotonic() - began})
         record |= {"state": "done", "checksums": sealed(folder)}
         write_sealed(folder / "run.json", record)
@@ -558,10 +569,10 @@ def embed_roles(
     return found
 
 
-def keep(learner: training.Learner, ready: Ready, vectors: Mapping[str, np.ndarray], folder: Path) -> None:
+def keep(weights: Mapping[str, torch.Tensor], ready: Ready, vectors: Mapping[str, np.ndarray], folder: Path) -> None:
     """Write weights, what the encoders need beside them, the vectors to search, and what a search shows."""
     collection = ready.collection
-    training.save_tensors(folder / "weights.safetensors", learner.module.state_dict())
+    training.save_tensors(folder / "weights.safetensors", weights)
     for kind, encoder in ready.towers.items():
         for name, content in encoder.assets().items():
             write_bytes(folder / "assets" / f"{kind}.{name}", content)

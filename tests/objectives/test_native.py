@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._pytree import tree_map
 
 from unalike.errors import SettingsError
 from unalike.objectives import (
@@ -272,3 +273,28 @@ def test_a_failing_compiler_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(build, "compiler", lambda: str(fake))
     with pytest.raises(RuntimeError, match="no space left"):
         build.build(tmp_path / "kernels.so")
+
+
+class Wrapped(torch.Tensor):
+    """A tensor that holds another and has no memory of its own, as those that are parts of a larger one."""
+
+    @staticmethod
+    def __new__(cls, held):
+        return torch.Tensor._make_wrapper_subclass(cls, held.shape, dtype=held.dtype, strides=held.stride())
+
+    def __init__(self, held):
+        self.held = held
+
+    @classmethod
+    def __torch_dispatch__(cls, function, types, given=(), named=None):
+        def bare(tree):
+            return tree_map(lambda each: each.held if isinstance(each, cls) else each, tree)
+
+        return function(*bare(given), **bare(named or {}))
+
+
+def test_a_tensor_without_memory_of_its_own_takes_the_portable_path():
+    queries, keys = torch.randn(5, 3), torch.randn(5, 3)
+    expected = info_nce(queries, keys, temperature=0.5)
+    torch.testing.assert_close(info_nce(Wrapped(queries), Wrapped(keys), temperature=0.5), expected)
+    torch.testing.assert_close(info_nce(queries, Wrapped(keys), temperature=0.5), expected)

@@ -8,6 +8,7 @@ import math
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from unalike.data import (
     StackColumn,
     TextColumn,
 )
+from unalike.errors import SettingsError
 from unalike.training import Inputs, Task, Training, train
 
 ROWS, SIZE = 24, 16
@@ -215,6 +217,41 @@ def test_saved_and_loaded_equal(system: systems.System, tmp_path: Path) -> None:
         ours, theirs = learner.embed(kind, entries), fresh.embed(kind, entries)
         assert torch.equal(ours, theirs)
         assert torch.allclose(ours.norm(dim=1), torch.ones(6), atol=1e-5)
+
+
+APART = {"bert", "one-vs-all", "wav2vec2", "w2v-bert", "sasrec", "cl4srec", "mclrec", "sdcn"}
+"""They use parameters of their encoder, or methods, apart from its forward pass."""
+
+
+@pytest.fixture(scope="module")
+def one_of_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[training.Together]:
+    """The only process of a group: what it shares out are parts all the same."""
+    if not torch.distributed.is_available():
+        pytest.skip("torch without torch.distributed")
+    store = tmp_path_factory.mktemp("group") / "store"
+    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=0, world_size=1)
+    yield training.Together()
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("system", LEARNERS, ids=lambda system: system.slug)
+def test_learns_the_same_from_encoders_that_are_shared_out_or_says_that_it_cannot(
+    system: systems.System, one_of_one: training.Together
+) -> None:
+    learner, inputs = make(system)
+    processes = training.shard(learner.module, one_of_one)
+    # Of what has no gradient but rounding, such as a bias before batch normalisation, AdamW would make whole steps.
+    options = {"optimizer": "sgd", "learning_rate": 1e-3}
+    if system.slug in APART:
+        with pytest.raises(SettingsError, match="leave --shard out"), training.forward_only():
+            train(learner, inputs, settings(system, **options), processes=processes)
+        return
+    with training.forward_only():
+        train(learner, inputs, settings(system, **options), processes=processes)
+    found, expected = processes.whole(learner.module.state_dict()), trained(system, **options)[0].module.state_dict()
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value.contiguous(), rtol=1e-3, atol=1e-4, msg=name)
 
 
 @pytest.mark.parametrize("texts", [None, np.eye(3, 8)], ids=["alone", "with names"])

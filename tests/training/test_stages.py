@@ -212,11 +212,11 @@ def test_stages_move_their_modules_and_call_their_hooks_in_order(tmp_path: Path)
 
 
 def test_the_optimizer_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    from unalike.training import loop
+    from unalike.training import group
 
     made = []
-    original = loop.make_optimizer
-    monkeypatch.setattr(loop, "make_optimizer", lambda p, t: made.append(original(p, t)) or made[-1])
+    original = group.make_optimizer
+    monkeypatch.setattr(group, "make_optimizer", lambda p, t: made.append(original(p, t)) or made[-1])
     train(make_learner(), make_inputs(), settings())
     counts = [{int(entry["step"]) for entry in optimizer.state.values()} for optimizer in made]
     assert counts == [{5}, {10}, {5}]

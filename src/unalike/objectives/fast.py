@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unalike.objectives import native, tiles
 from unalike.objectives.native import Kernels, Walk
@@ -51,6 +51,8 @@ def kernels_for(queries: Tensor, keys: Tensor, task: Task) -> Kernels | None:
     plan = task.plan
     if queries.device.type != "cpu" or queries.dtype != torch.float32 or plan.weights is not None:
         return None
+    if not {type(queries), type(keys)} <= {Tensor, nn.Parameter}:
+        return None  # what wraps tensors of its own (DTensor, ...) has no memory that a kernel could read
     if max(*plan.shape, queries.shape[1]) >= 2**31:
         return None
     return native.kernels()

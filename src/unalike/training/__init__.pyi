@@ -47,6 +47,10 @@ from .samplers import DistinctClusters as DistinctClusters
 from .samplers import SameCluster as SameCluster
 from .settings import Training as Training
 from .several import every_entry as every_entry
+from .sharded import Sharded as Sharded
+from .sharded import forward_only as forward_only
+from .sharded import shard as shard
+from .sharded import shardable as shardable
 from .stages import MakeOrder as MakeOrder
 from .stages import Stage as Stage
 from .watch import CollapseWatch as CollapseWatch

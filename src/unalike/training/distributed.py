@@ -156,11 +156,11 @@ class Together(Alone):
         # What is not data of the model travels where the backend can carry it.
         self.device = torch.device("cuda") if dist.get_backend() == "nccl" else torch.device("cpu")
 
-    def any(self, flag: bool) -> bool:
+    def most(self, number: int) -> int:
         with waiting("all to finish a step or a part of the work"):
-            up = torch.tensor([float(flag)], device=self.device)
-            dist.all_reduce(up, op=dist.ReduceOp.MAX)
-            return bool(up.item())
+            largest = torch.tensor([number], device=self.device)
+            dist.all_reduce(largest, op=dist.ReduceOp.MAX)
+            return int(largest.item())
 
     def backward(self, loss: Tensor, parameters: Sequence[nn.Parameter]) -> None:
         with waiting("the gradients of all"):
@@ -224,6 +224,13 @@ def wide(numbers: Tensor) -> Tensor:
     return numbers if numbers.dtype == torch.float64 else numbers.float()
 
 
+def topmost(module: nn.Module) -> list[Encoder]:
+    """The encoders within a module that lie within no other encoder."""
+    encoders = [part for part in module.modules() if isinstance(part, Encoder)]
+    inner = {part for encoder in encoders for part in encoder.modules() if part is not encoder}
+    return [encoder for encoder in encoders if encoder not in inner]
+
+
 @contextlib.contextmanager
 def sharing(module: nn.Module, group: Alone) -> Iterator[None]:
     """While open, each encoder within a module computes only this process's share of a batch and returns all of it.
@@ -234,14 +241,11 @@ def sharing(module: nn.Module, group: Alone) -> Iterator[None]:
     if not isinstance(group, Together):
         yield
         return
-    encoders = [part for part in module.modules() if isinstance(part, Encoder)]
-    inner = {part for encoder in encoders for part in encoder.modules() if part is not encoder}
     shares = Shares(group)
     hooks = []
-    for encoder in encoders:
-        if encoder not in inner:
-            hooks.append(encoder.register_forward_pre_hook(shares.begin, with_kwargs=True))
-            hooks.append(encoder.register_forward_hook(shares.end, with_kwargs=True, always_call=True))
+    for encoder in topmost(module):
+        hooks.append(encoder.register_forward_pre_hook(shares.begin, with_kwargs=True))
+        hooks.append(encoder.register_forward_hook(shares.end, with_kwargs=True, always_call=True))
     try:
         yield
     finally:

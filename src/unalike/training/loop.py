@@ -30,11 +30,14 @@ from unalike.training.checkpoint import (
 )
 from unalike.training.group import Group
 from unalike.training.learner import Learner
-from unalike.training.optimizers import learning_rate, make_optimizer
+from unalike.training.optimizers import learning_rate
 from unalike.training.order import Order, step_generator, stream_seed
 from unalike.training.settings import Training
 from unalike.training.stages import Span, Stage, lay_out, spans
 from unalike.training.watch import CollapseWatch
+
+SAVE, STOP = 1, 2
+"""What a process may want after a step; the stronger wish of any process counts."""
 
 
 class Interrupted(TrainingError):
@@ -102,9 +105,12 @@ class Moving:
         found = {"optimizer": optimizer_tensors(self.optimizer)}
         return found if self.average is None else found | {"average": self.average.state_dict()}
 
-    def restore(self, found: Checkpoint) -> None:
+    def restore(self, found: Checkpoint, processes: Group) -> None:
         """Put a checkpoint from the middle of the stage back."""
-        load_optimizer(self.optimizer, found.tensors["optimizer"])
+        kept = found.tensors["optimizer"]
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        like = {key: parameters[int(key.split(".", 1)[0])] for key in kept}
+        load_optimizer(self.optimizer, processes.placed(kept, like))
         if self.average is not None:
             load_module(self.average, found.tensors["average"], found.path)
 
@@ -124,7 +130,9 @@ def averaging(decay: float) -> Callable[[Any, Any, Any], None]:
     return update
 
 
-def begin_stage(learner: Learner, span: Span, inputs: Inputs, training: Training, found: Checkpoint | None) -> Moving:
+def begin_stage(
+    learner: Learner, span: Span, inputs: Inputs, training: Training, found: Checkpoint | None, processes: Group
+) -> Moving:
     """Begin a stage, or go on with it if ``found`` is a checkpoint from its middle."""
     learner.enter(span.stage)
     if found is None and span.stage.begin is not None:
@@ -136,9 +144,9 @@ def begin_stage(learner: Learner, span: Span, inputs: Inputs, training: Training
         if training.average
         else None
     )
-    moving = Moving(parameters, make_optimizer(parameters, training), average)
+    moving = Moving(parameters, processes.optimizer(parameters, training), average)
     if found is not None:
-        moving.restore(found)
+        moving.restore(found, processes)
     return moving
 
 
@@ -155,7 +163,7 @@ def run_step(stage: Stage, views: Any, moving: Moving, training: Training, proce
         moved = list(parameters)
         processes.backward(loss, moved)
         if training.clip_norm:
-            nn.utils.clip_grad_norm_(moved, training.clip_norm)
+            processes.clip(moved, training.clip_norm)
         moving.optimizer.step()
     return total
 
@@ -201,14 +209,19 @@ def train(
     checkpoints = Checkpoints(folder / "checkpoints") if folder else None
     found = checkpoints.load() if resume and checkpoints is not None else None
     if found is not None:
-        load_module(learner.module, found.tensors["weights"], found.path)
+        weights = processes.placed(found.tensors["weights"], learner.module.state_dict())
+        load_module(learner.module, weights, found.path)
     start = step = 0 if found is None else found.step
     if folder is not None and processes.leads:
         truncate_lines(folder / "metrics.jsonl", "step", start)
 
     def save(step: int) -> None:
-        if checkpoints is not None and processes.leads:
-            checkpoints.save(step, {"weights": learner.module.state_dict(), **moving.tensors()})
+        if checkpoints is None:
+            return
+        parts = {"weights": learner.module.state_dict(), **moving.tensors()}
+        tensors = {name: processes.whole(each) for name, each in parts.items()}
+        if processes.leads:
+            checkpoints.save(step, tensors)
 
     outcome = Outcome(total, 0.0)
     began = saved = time.monotonic()
@@ -222,7 +235,7 @@ def train(
         for span in spans(stages, total):
             if step >= span.stop:
                 continue
-            moving = begin_stage(learner, span, inputs, training, found if step > span.start else None)
+            moving = begin_stage(learner, span, inputs, training, found if step > span.start else None, processes)
             found = None  # its tensors are in place
             for epoch, rows in span.batches(step, inputs, training.seed):
                 rate = learning_rate(step - span.start, span.steps, training)
@@ -258,12 +271,14 @@ def train(
                         listener.on_note(warning)
                 log(row)
                 listener.on_step(step, total, row)
-                if processes.any(asked()):
-                    save(step)
-                    raise Interrupted(f"stopped at step {step} of {total}")
-                if time.monotonic() - saved > 60 * training.checkpoint_minutes:
+                late = time.monotonic() - saved > 60 * training.checkpoint_minutes
+                # Each may hold a part of what is saved, so that all do it together.
+                wanted = processes.most(STOP if asked() else SAVE if late else 0)
+                if wanted:
                     save(step)
                     saved = time.monotonic()
+                if wanted == STOP:
+                    raise Interrupted(f"stopped at step {step} of {total}")
         if start < total:
             save(total)
             if processes.any(asked()):  # while the last step was saved
