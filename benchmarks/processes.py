@@ -55,6 +55,9 @@ SYSTEMS: dict[str, dict[str, Any]] = {
 LARGE = {"encoder": {"image": "timm:vit_base_patch16_224"}, "optimizer": "adamw"}
 """By which memory is measured: 86 million parameters, and for each its gradient and two moments."""
 
+WAYS = {"one process": 1, "two processes": 2, "two processes that share the encoder out": 2}
+"""In how many processes memory is measured."""
+
 HEAP = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
 """Without these glibc keeps what a process has freed, and no way to train looks smaller than another."""
 
@@ -225,9 +228,9 @@ def grown(steps: int) -> list[dict[str, Any]]:
     """How far the largest process grows in one process, two, and two that share the encoder out."""
     rows = []
     with tempfile.TemporaryDirectory() as place:
-        for way, count in {"one": 1, "two": 2, "two, shared out": 2}.items():
+        for way, count in WAYS.items():
             words = ["--work", place, "--steps", str(steps), "--rate", "1e-4", "--systems", "simclr, large"]
-            start(words + ["--shard"] * ("shared" in way), count, Path(place) / f"store {way}", **HEAP)
+            start(words + ["--shard"] * ("share" in way), count, Path(place) / f"store {way}", **HEAP)
             found = training.load_tensors(Path(place) / "simclr, large.safetensors")
             numbers = sum(value.numel() for key, value in found.items() if key.startswith("parameter"))
             rows.append(

@@ -56,7 +56,8 @@ def read(name: str) -> Any:
 
 def problems(found: list[str]) -> str:
     """None, or the list of problems."""
-    return "no problem" if not found else f"{len(found)} problems: " + "; ".join(found).replace("|", "\\|")
+    count = "one problem" if len(found) == 1 else f"{len(found)} problems"
+    return "no problem" if not found else f"{count}: " + "; ".join(found).replace("|", "\\|")
 
 
 def rows() -> Iterator[tuple[str, str, str]]:
@@ -99,7 +100,7 @@ def rows() -> Iterator[tuple[str, str, str]]:
         )
     for row in processes.get("memory", ()) if processes else []:
         yield (
-            f"memory: processes: {row['processes']} (`benchmarks/processes.py --memory`)",
+            f"memory of a training in {row['processes']} (`benchmarks/processes.py --memory`)",
             f"{row['parameters'] / 1e6:.0f} million parameters, AdamW",
             f"the largest process grows by {row['MiB']:.0f} MiB",
         )
