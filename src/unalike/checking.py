@@ -26,7 +26,7 @@ from unalike.data import Collection, separated
 from unalike.errors import SettingsError
 from unalike.files import cache_folder
 from unalike.fitting import gather, versions
-from unalike.preparing import chosen_encoder, kinds_of, suggested_size, with_splits
+from unalike.preparing import chosen_encoder, kinds_of, rows_for, suggested_size, with_splits
 from unalike.records import Arm, Bed, Claim, Kind, Measure, SearchBed, SharedStart
 from unalike.settings import read_dataclass
 from unalike.training.settings import Training
@@ -130,9 +130,11 @@ def compare(
 ) -> Row:
     """Compare two systems on one's own data: same encoder, same budget, paired seeds, intervals.
 
-    Where the data have labels, by kNN and a linear probe; and always by how often a changed look finds the row that
-    it was made from, of clicks by how often the next item is found, or of sets of labels by how often those are. Both
-    choose their learning rate on held-out rows of the training split unless ``tune`` is false.
+    Where the data have labels, by kNN and a linear probe; and by how often a changed look finds the row that it was
+    made from, of pictures with texts by how often they find each other, of clicks by how often the next item is found,
+    or of sets of labels by how often those are. Nodes of a graph are compared by their clusters where they have
+    classes, by their edges where not. Both choose their learning rate on held-out rows of the training split unless
+    ``tune`` is false.
 
     Args:
         first, second: slugs; differences are first minus second.
@@ -155,7 +157,13 @@ def compare(
             f"{first} learns from {', '.join(one.paper.roles)} and {second} from {', '.join(other.paper.roles)}: "
             "they cannot be compared on the same data"
         )
-    collection = opened(Bed(set=data, columns=dict(roles or {}), label_column=label))
+    bed = OwnBed(
+        set=data,
+        columns=dict(roles or {}),
+        label_column=label,
+        systems=(first, second),
+    )
+    collection = opened(bed)
     kinds = kinds_of(one.paper, collection)
     side = size or suggested_size(collection, collection.roles("image"))
     encoder = {
@@ -163,7 +171,23 @@ def compare(
         for kind in kinds
         if collection.roles(kind)
     }
-    ranked = claims.NEXT_ITEM if "clicks" in kinds else claims.FIRST_LABELS if "labels" in kinds else {}
+    ranked: Mapping[str, Any] = {}
+    if "graph" in kinds:
+        ranked = claims.NODE_EDGES if collection.label is None else claims.NODE_GROUPS
+    elif "clicks" in kinds:
+        ranked = claims.NEXT_ITEM
+    elif "labels" in kinds:
+        ranked = claims.FIRST_LABELS
+    elif {"image", "text"} <= {role.split(":")[0] for role in one.paper.roles}:
+        ranked = {"pictures and texts find each other, R@1": claims.recall_both_ways}
+    bed = replace(bed, size=side)
+    usual: dict[str, Any] = {"epochs": 20}
+    if "graph" in kinds:
+        # The whole graph, or a large part of it, is one batch.
+        usual = {"steps": 400, "batch_size": min(4096, len(Ground.of(bed, collection, encoder).train))}
+    given = dict(options or {})
+    if {"steps", "epochs"} & set(given):
+        usual = {name: value for name, value in usual.items() if name not in ("steps", "epochs")}
     classes = [
         Measure(name=name, metric=metric)
         for name, metric in (("kNN accuracy", "knn"), ("linear probe", "linear_probe"))
@@ -171,14 +195,14 @@ def compare(
     claim = Claim(
         sentence=f"{first} against {second} on {data}",
         baseline=second,
-        bed=Bed(set=data, size=side, columns=dict(roles or {}), label_column=label),
+        bed=bed,
         encoder=encoder,
-        training={"epochs": 20} if not options else dict(options),
+        training=usual | given,
         tune={"learning_rate": (3e-4, 1e-3, 3e-3)} if tune else {},
         measures=(
+            *(Measure(name=name, metric=metric) for name, metric in ranked.items()),
             *(classes if collection.label is not None else []),
             *([Measure(name="a changed look finds its original, R@1", metric=claims.found_again)] * (not ranked)),
-            *(Measure(name=name, metric=metric) for name, metric in ranked.items()),
         ),
         seeds=seeds,
     )
@@ -601,8 +625,22 @@ def ground_of(bed: Bed, claim: Claim) -> Ground:
     return _GROUNDS[key]
 
 
+@dataclass(frozen=True, kw_only=True)
+class OwnBed(Bed):
+    """A user's data, of which only the rows are used that `fit` would use.
+
+    Args:
+        systems: slugs of those that learn from them.
+    """
+
+    systems: tuple[str, ...] = ()
+
+
 def opened(bed: Bed) -> Collection:
     collection = gather(bed.set, roles=dict(bed.columns) or None, label=bed.label_column)
+    if isinstance(bed, OwnBed):
+        for slug in bed.systems:
+            collection, _ = rows_for(systems.find(slug), collection)
     return separated(collection if "test" in collection.splits else with_splits(collection, 0.3, 0))
 
 

@@ -73,6 +73,48 @@ def plan(
         collection[role]
     found = systems.find(system or default_system(collection, unseen), kind="learner")
     assert found.recipe is not None, "every learner has a recipe"
+    usable, roles = rows_for(found, collection, unseen)
+    problems = []
+    if not 0 <= holdout < 1:
+        problems.append(f"holdout={holdout}: it must be at least 0 and below 1")
+    if views not in get_args(Views):
+        problems.append(f"views={views!r}: choose one of {', '.join(get_args(Views))}")
+    if size is not None and not 8 <= size <= 1024:
+        problems.append(f"size={size}: pictures of 8 to 1024 pixels can be used")
+    unknown = sorted(set(encoder or {}) - set(roles))
+    if unknown:
+        problems.append(f"encoder for {', '.join(unknown)}: {found.slug} reads {', '.join(roles)} only")
+    if problems:
+        raise SettingsError("these settings cannot be used:\n" + "\n".join(f"  - {problem}" for problem in problems))
+    usable = separated(with_splits(usable, holdout, training.seed))
+    side = size or suggested_size(usable, roles.get("image", ()))
+    resolved = read_dataclass(found.settings, settings or {}, f"settings of {found.slug}")
+    return usable, Spec(
+        source=source,
+        system=found.slug,
+        settings={field.name: getattr(resolved, field.name) for field in fields(resolved)},
+        training=training.resolved(found.recipe, len(usable.splits["train"])),
+        encoder={kind: (encoder or {}).get(kind) or chosen_encoder(usable, roles[kind], side) for kind in roles},
+        size=side,
+        views=views,  # type: ignore[arg-type]
+        roles=roles,
+        unseen=unseen,
+        holdout=holdout,
+    )
+
+
+MODALITIES = ("image", "text", "audio", "video", "series", "points", "array")
+"""What a system without roles of its own learns from: two or more of these, whichever the data have."""
+
+
+def rows_for(
+    found: systems.System, collection: Collection, unseen: Sequence[str] = ()
+) -> tuple[Collection, dict[str, tuple[str, ...]]]:
+    """The rows of a collection that a system can learn from, and by kind the roles that it reads.
+
+    Raises:
+        DataError: the collection lacks what the system learns from.
+    """
     kinds = kinds_of(found.paper, collection)
     roles = {
         kind: tuple(
@@ -104,37 +146,7 @@ def plan(
             "COLUMN (in Python roles={'array:target': COLUMN}), or choose another system (unalike systems)."
         )
     usable = usable_rows(collection, found.paper.roles, roles, labels=found.paper.labels, targets=found.paper.targets)
-    problems = []
-    if not 0 <= holdout < 1:
-        problems.append(f"holdout={holdout}: it must be at least 0 and below 1")
-    if views not in get_args(Views):
-        problems.append(f"views={views!r}: choose one of {', '.join(get_args(Views))}")
-    if size is not None and not 8 <= size <= 1024:
-        problems.append(f"size={size}: pictures of 8 to 1024 pixels can be used")
-    unknown = sorted(set(encoder or {}) - set(kinds))
-    if unknown:
-        problems.append(f"encoder for {', '.join(unknown)}: {found.slug} reads {', '.join(kinds)} only")
-    if problems:
-        raise SettingsError("these settings cannot be used:\n" + "\n".join(f"  - {problem}" for problem in problems))
-    usable = separated(with_splits(usable, holdout, training.seed))
-    side = size or suggested_size(usable, roles.get("image", ()))
-    resolved = read_dataclass(found.settings, settings or {}, f"settings of {found.slug}")
-    return usable, Spec(
-        source=source,
-        system=found.slug,
-        settings={field.name: getattr(resolved, field.name) for field in fields(resolved)},
-        training=training.resolved(found.recipe, len(usable.splits["train"])),
-        encoder={kind: (encoder or {}).get(kind) or chosen_encoder(usable, roles[kind], side) for kind in kinds},
-        size=side,
-        views=views,  # type: ignore[arg-type]
-        roles=roles,
-        unseen=unseen,
-        holdout=holdout,
-    )
-
-
-MODALITIES = ("image", "text", "audio", "video", "series", "points", "array")
-"""What a system without roles of its own learns from: two or more of these, whichever the data have."""
+    return usable, roles
 
 
 def kinds_of(paper: Paper, collection: Collection) -> list[str]:
@@ -192,7 +204,11 @@ def chosen_encoder(collection: Collection, roles: Sequence[str], size: int) -> s
 
 def flags_of(role: str) -> str:
     """The flags that name the column or columns of a role."""
-    told = {"clicks": "--user COLUMN --item COLUMN --time COLUMN", "graph": "--edges FILE, or --edges knn:3"}
+    told = {
+        "array": "--array COLUMN, or --array COLUMN,COLUMN for several",
+        "clicks": "--user COLUMN --item COLUMN --time COLUMN",
+        "graph": "--edges FILE, or --edges knn:3",
+    }
     return told.get(role, f"--{role} COLUMN")
 
 
@@ -302,4 +318,5 @@ def with_splits(collection: Collection, holdout: float, seed: int) -> Collection
     splits = make_splits(
         len(rows), fractions={"train": 1 - holdout, "test": holdout}, groups=collection.groups, labels=codes, seed=seed
     )
-    return collection.replace(splits=splits)
+    # Whole classes and groups are held out: of few rows that may be one, which says nothing.
+    return collection.replace(splits=splits if len(splits["test"]) > 1 else {"train": rows})

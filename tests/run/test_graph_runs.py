@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from commands import unalike
+from scipy.sparse import csr_array
 
 import unalike as library
+from unalike import checking, cli
+from unalike.claims import edges_told
 from unalike.clustering import cluster
 from unalike.errors import DataError, SettingsError
 
@@ -62,6 +66,60 @@ def test_groups_are_those_of_the_vectors(place: Path, run: str) -> None:
         expected = 1 - loaded.vectors["graph"][rows] @ centre / np.linalg.norm(centre)
         np.testing.assert_allclose(found.distances[rows], expected, atol=1e-5)
         assert found.distances[found.examples(number, 1)[0]] == found.distances[rows].min()
+
+
+def compared(capsys: pytest.CaptureFixture, place: Path, nodes: str, *more: str) -> str:
+    data = ["--data", str(place / "edges.csv"), "--nodes", str(place / nodes)]
+    cli.main(["compare", "scgc", "pamc", *data, "--seeds", "2", "--no-tuning", "--jobs", "0", *more])
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_two_systems_are_compared_by_their_groups_or_edges(place: Path, capsys: pytest.CaptureFixture) -> None:
+    told = compared(capsys, place, "nodes.csv", "--steps", "4")
+    for measured in ("clustering", "NMI", "kNN", "linear probe"):  # long names are broken over lines
+        assert measured in told
+    assert "changed look" not in told
+    plain = [line.rsplit(",", 1)[0] for line in (place / "nodes.csv").read_text().splitlines()]
+    (place / "unlabelled.csv").write_text("\n".join(plain) + "\n")
+    row = checking.compare(
+        "scgc",
+        "pamc",
+        str(place / "edges.csv"),
+        roles={"nodes": str(place / "unlabelled.csv")},
+        seeds=2,
+        jobs=0,
+        tune=False,
+    )
+    assert [each.name for each in row.results] == ["edges of new nodes told from other pairs, AUC"]
+    assert row.arms["system"]["training"]["steps"] == 400, "an epoch of a graph is one step"
+    # Words of one kind are joined to each other alone, so that vectors of words tell edges nearly as well as can be.
+    assert min(row.results[0].values["system"]) > 0.7
+
+
+def test_edges_are_told_by_their_cosines() -> None:
+    vectors = np.random.default_rng(0).normal(size=(30, 4))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    joined = {(0, 1), (0, 9), (4, 7), (12, 29), (13, 14)}
+
+    def auc(pairs: set[tuple[int, int]]) -> float:
+        matrix = np.zeros((30, 30))
+        for i, j in pairs:
+            matrix[i, j] = matrix[j, i] = 1
+        batch = SimpleNamespace(role=lambda role: SimpleNamespace(adjacency=csr_array(matrix)))
+        inputs = SimpleNamespace(prepared={"graph": None}, batch=lambda rows: batch)
+        methods = {"inputs": inputs, "vectors": lambda self, role: vectors, "__len__": lambda self: 30}
+        side = type("Nodes", (), methods)()
+        return edges_told(SimpleNamespace(scored=side, seed=0))  # type: ignore[arg-type]
+
+    every = {(i, j) for i in range(30) for j in range(i + 1, 30)}
+    near = {pair: vectors[pair[0]] @ vectors[pair[1]] for pair in every}
+    won = [near[one] > near[other] for one in joined for other in every - joined]
+    assert auc(joined) == pytest.approx(np.mean(won))
+    assert auc(set(sorted(every, key=near.get)[-5:])) == 1  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="no two of the 30 nodes that were kept out of training are joined"):
+        auc(set())
+    with pytest.raises(DataError, match="all of the 30 nodes"):
+        auc(every)
 
 
 def test_what_cannot_be_grouped_is_said(place: Path, run: str) -> None:

@@ -16,8 +16,11 @@ from .code import code_hash as code_hash
 from .generation import Generation as Generation
 from .generation import Prompt as Prompt
 from .generation import run_generation as run_generation
+from .graphs import NODE_EDGES as NODE_EDGES
+from .graphs import NODE_GROUPS as NODE_GROUPS
 from .graphs import cluster_accuracy as cluster_accuracy
 from .graphs import cluster_nmi as cluster_nmi
+from .graphs import edges_told as edges_told
 from .graphs import mean_cosine as mean_cosine
 from .graphs import step_slope as step_slope
 from .ground import Ground as Ground

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unalike import data, evaluation, pairing, training
+from unalike.errors import DataError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,6 +69,38 @@ def cluster_nmi(trial: Trial) -> float:
     return evaluation.agreement(assigned(trial), trial.scored.labels()).nmi
 
 
+def edges_told(trial: Trial) -> float:
+    """How often two joined nodes lie nearer to each other than two that are not (AUC of the cosines); 0.5 is chance.
+
+    Of scored nodes, whose edges no training graph knows; of more than 1,500 a million pairs that are not joined stand
+    for all of them.
+
+    Raises:
+        DataError: no edge joins two of them, or every two are joined.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    [role, *_], count = trial.scored.inputs.prepared, len(trial.scored)
+    adjacency = trial.scored.inputs.batch(np.arange(count)).role(role).adjacency
+    ends = np.stack(adjacency.nonzero(), axis=1)
+    joined = ends[ends[:, 0] < ends[:, 1]]
+    pairs = (
+        np.stack(np.triu_indices(count, 1), axis=1)
+        if count <= 1500
+        else np.sort(np.random.default_rng(trial.seed).integers(count, size=(10**6, 2)), axis=1)
+    )
+    apart = pairs[(pairs[:, 0] < pairs[:, 1]) & ~np.isin(pairs @ [count, 1], joined @ [count, 1])]
+    if not len(joined) or not len(apart):
+        which = "no two" if not len(joined) else "all"
+        raise DataError(
+            f"{which} of the {count} nodes that were kept out of training are joined, so that nothing can be told of "
+            "their edges: give more nodes and edges, or a column of classes (--label COLUMN)"
+        )
+    vectors = trial.scored.vectors(role)
+    near = np.concatenate([(vectors[each[:, 0]] * vectors[each[:, 1]]).sum(axis=1) for each in (joined, apart)])
+    return float(roc_auc_score(np.arange(len(near)) < len(joined), near))
+
+
 def mean_cosine(trial: Trial) -> float:
     """Mean cosine of the outputs of two scored nodes: 1 where a graph has smoothed all of them into one."""
     from torch.nn.functional import normalize
@@ -108,3 +142,13 @@ def step_slope(trial: Trial, sizes: tuple[int, ...] = (2, 16)) -> float:
         times.append(min(rounds))
     trial.learner.module.zero_grad()
     return float(np.log(times[-1] / times[0]) / np.log(sizes[-1] / sizes[0]))
+
+
+NODE_GROUPS: Mapping[str, Callable[[Trial], float]] = {
+    "clustering accuracy of new nodes": cluster_accuracy,
+    "NMI of the clusters of new nodes": cluster_nmi,
+}
+"""What systems that cluster nodes are compared by on a user's own graph, where its nodes have classes."""
+
+NODE_EDGES: Mapping[str, Callable[[Trial], float]] = {"edges of new nodes told from other pairs, AUC": edges_told}
+"""What they are compared by where there are no classes."""

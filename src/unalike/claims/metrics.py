@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -203,21 +204,33 @@ def metric_name(metric: str | Callable[[Trial], float]) -> str:
 def found_again(trial: Trial) -> float:
     """Recall@1: a changed look at each scored row asks for the row it was made from.
 
-    The looks are gentle and the same for every arm: a crop with other colours, a text with some tokens deleted,
-    numbers with some features swapped.
+    The looks are gentle and the same for every arm: a crop with other colours (of a clip, one for all of its frames), a
+    text with some tokens deleted, a part of a series or recording, numbers with some features swapped.
     """
     assert trial.learner is not None
     role, scored = next(iter(trial.scored.spaces)), trial.scored
     kind = role.split(":")[0]
     encoder = trial.learner.encoders[kind]
-    if kind == "image":
-        view: views.View = views.gentle(encoder.size)
-    else:
-        view = views.TextViews(delete=0.3) if kind == "text" else views.ArrayViews(corruption=0.3)
     generator = training.step_generator(trial.seed, 2**29)
-    parts = []
-    for start in range(0, len(scored), 512):
-        entries = scored.inputs.prepared[role].take(np.arange(start, min(start + 512, len(scored))))
+    parts, size = [], 64 if kind == "video" else 512
+    for start in range(0, len(scored), size):
+        entries = scored.inputs.prepared[role].take(np.arange(start, min(start + size, len(scored))))
         with torch.inference_mode():
-            parts.append(encoder(view(entries, generator)).vector.numpy())
+            parts.append(encoder(changed_look(kind, encoder, entries, generator)).vector.numpy())
     return evaluation.retrieval(np.concatenate(parts), scored.vectors(role), measures=["recall@1"]).mean("recall@1")
+
+
+def changed_look(kind: str, encoder: Any, entries: Any, generator: torch.Generator) -> Any:
+    """A gentle look at some entries, as their encoder wants it."""
+    if kind == "image":
+        return views.gentle(encoder.size)(entries, generator)
+    if kind == "video":
+        side = entries.shape[-1]
+        frame = views.ImageViews(side, crop_scale=(0.4, 1.0), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+        return encoder.plain((views.ClipViews(frame)(entries, generator) * 255).round().clamp(0, 255).to(torch.uint8))
+    looks: dict[str, views.View[Any]] = {
+        "text": views.TextViews(delete=0.3),
+        "series": views.SeriesViews(crop=(0.5, 0.9)),
+        "audio": views.SoundViews(crop=(0.5, 0.9)),
+    }
+    return looks.get(kind, views.ArrayViews(corruption=0.3))(encoder.plain(entries), generator)
