@@ -260,6 +260,13 @@ def read_shots(
             f"{collection.name} has no labels. Put pictures into one sub-folder a class, or give a table with a column "
             "of labels (--label COLUMN)"
         )
+    if isinstance(shots, (str, Path)) and Path(shots).is_dir():
+        folders = sorted(each.name for each in Path(shots).iterdir() if each.is_dir() and each.name[:1] != ".")
+        if empty := [each for each in folders if each not in collection.label.names]:
+            raise DataError(
+                f"{shots} has a sub-folder for {', '.join(empty)}, but nothing to learn from in it; every class needs "
+                "one labelled row at least: put one there, or remove the sub-folder"
+            )
     kind = next((each for each in run.kinds if collection.roles(each)), None)
     if kind is None:
         run.readable(collection)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from unalike import encoders, systems, training, views
 from unalike.data import Collection, Column, LabelsColumn, TagsColumn, open_collection, skip_unreadable
 from unalike.data.clicks import ROLES as EVENT_ROLES
 from unalike.data.graphs import ROLES as GRAPH_ROLES
-from unalike.errors import DataError, RunError, SettingsError
+from unalike.errors import DataError, RunError, SettingsError, UnalikeError
 from unalike.files import (
     cache_folder,
     checksum,
@@ -162,11 +163,12 @@ def begin(
     """Open the data, resolve every setting and make the run directory; the arguments are those of `fit`."""
     collection = gather(data, roles=roles, label=label, group=group, id=id, encoding=encoding, tolerance=tolerance)
     where = str(data) if isinstance(data, (str, Path)) else f"memory:{collection.name}"
+    named = [each for each in (label, group, id) if isinstance(each, str)]
     collection, spec = plan(
         collection,
         Source(
             path=where,
-            roles=dict(roles or {}),
+            roles=dict(roles or columns_taken(data, collection, named, encoding)),
             label=label,
             group=group,
             id=id,
@@ -183,6 +185,15 @@ def begin(
         holdout=holdout,
     )
     return collection, spec, Path(processes.told(lambda: str(new_folder(out, f"{collection.name}-{spec.system}"))))
+
+
+def columns_taken(data: Any, collection: Collection, named: Sequence[str], encoding: str | None) -> dict[str, str]:
+    """The columns of numbers that were taken of a table without being named; new tables have them in any order."""
+    from unalike.data.casting import default_roles
+    from unalike.data.clicks import table_of
+
+    table = table_of(data, encoding) if "array" in collection.columns else None
+    return {} if table is None else default_roles(table, collection.name, named)
 
 
 def resume(
@@ -494,12 +505,20 @@ def execute(
         for place in (folder, folder / "checkpoints", folder / "assets"):
             sweep(place)
         write_sealed(folder / "run.json", record)
-    ready = prepare(collection, spec)
-    for note in ready.collection.notes:
-        listener.on_note(note)
-    spec = fitted_batch(spec, len(ready.collection.splits["train"]))
-    learner = make_learner(spec, ready)
-    device = training.pick_device(spec.training.device)
+    try:
+        ready = prepare(collection, spec)
+        for note in ready.collection.notes:
+            listener.on_note(note)
+        spec = fitted_batch(spec, len(ready.collection.splits["train"]))
+        learner = make_learner(spec, ready)
+        device = training.pick_device(spec.training.device)
+    except UnalikeError:
+        if not resume and processes.leads:
+            # Nothing has been learned: once data or settings are mended the same command can be given again.
+            (folder / "run.json").unlink()
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
     rows = ready.collection.splits["train"]
     if shard:
         processes = training.shard(learner.module.to(device), training.shardable(processes, spec.training))

@@ -16,8 +16,10 @@ from PIL import Image
 
 from unalike import encoders, systems, training
 from unalike.data import AudioColumn, ClipColumn, Collection, Column, ImageColumn, TextColumn
+from unalike.data.clicks import table_of
+from unalike.data.clips import ANIMATED_SUFFIXES, CLIP_SUFFIXES
+from unalike.data.images import PICTURE_SUFFIXES
 from unalike.data.sound import SOUND_SUFFIXES, read_header
-from unalike.data.tables import open_table
 from unalike.errors import DataError, RunError
 from unalike.files import checksum, damaged, read_json, read_sealed, write_atomically
 from unalike.items import Items
@@ -304,12 +306,14 @@ class Run:
         """Open data for use with this run; columns that the run was trained on are found by their names."""
         from unalike.fitting import gather
 
-        if roles is None and self.spec.source.roles and isinstance(data, (str, Path)) and Path(data).is_file():
+        table = None
+        if roles is None and self.spec.source.roles:
+            table = table_of(data, options.get("encoding"))
+        if table is not None:
             # Names of items the run has itself.
             roles = {role: column for role, column in self.spec.source.roles.items() if role != "items"}
             # New texts need no labels yet.
-            table = open_table(Path(data), options.get("encoding")) if "labels" in roles else None
-            if table is not None and roles["labels"] not in table.columns:
+            if "labels" in roles and roles["labels"] not in table.columns:
                 del roles["labels"]
         return gather(data, roles=roles, **options)
 
@@ -368,7 +372,12 @@ class Run:
         Raises:
             DataError: the run cannot read such a query.
         """
-        words, by = str(query), self.read_as(query, by)
+        words, asked, by = str(query), by, self.read_as(query, by)
+        if asked == "auto" and by == "words" and is_absent(words):
+            other = "; --by words searches for these words" if "text" in self.kinds else ""
+            raise DataError(
+                f"there is no file {words!r}, and no row of that id; ids look like {self.items.ids[0]!r}{other}"
+            )
         if by == "row":
             if words not in self.items.ids:
                 raise DataError(f"there is no row {words!r} in {self.folder}; ids look like {self.items.ids[0]!r}")
@@ -380,9 +389,14 @@ class Run:
             raise DataError(f"row {words!r} has no vector")
         kind = KIND_OF[by]
         if kind not in self.kinds:
+            told = f"was taken for {BY_NAME[by]}"
+            if asked == "auto" and is_file(words):
+                told = "is a file"
+            ways = [f"a row's id, such as {self.items.ids[0]!r}"]
+            ways += [BY_NAME[AS[kind]] for kind in self.kinds if kind in AS]
             raise DataError(
-                f"{words!r} was taken for {BY_NAME[by]}, but this run turns "
-                f"{' and '.join(self.kinds)} into vectors. Search by a row's id, or by a {self.kinds[0]}."
+                f"{words!r} {told}, but this run turns {' and '.join(self.kinds)} into vectors. Search by "
+                f"{', or by '.join(ways)}"
             )
         column: Column = TextColumn([words])
         if by == "picture":
@@ -620,6 +634,12 @@ def is_file(words: str) -> bool:
 def is_recording(words: str) -> bool:
     """Whether words are the path of a file that is named like a recording."""
     return is_file(words) and Path(words).suffix.lower() in SOUND_SUFFIXES
+
+
+def is_absent(words: str) -> bool:
+    """Whether words are named like a file of pictures, sound or film, and there is none."""
+    named = SOUND_SUFFIXES | PICTURE_SUFFIXES | CLIP_SUFFIXES | ANIMATED_SUFFIXES
+    return Path(words).suffix.lower() in named and not is_file(words)
 
 
 AS: Mapping[str, By] = {"image": "picture", "text": "words", "audio": "recording", "video": "clip"}

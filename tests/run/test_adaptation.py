@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,12 @@ def test_what_cannot_be_used_is_told(run: unalike.Run, named: unalike.Run, place
         run.adapt(shots("id,label\nred/0.png,red\nred/77.png,blue\n"), out=out)
     with pytest.raises(DataError, match="no row that can be read of violet"):
         run.adapt(shots("id,label\nred/0.png,red\nblue/0.png,blue\n,violet\n"), out=out)
+    for name in ("red", "violet"):
+        (tmp_path / "folders" / name).mkdir(parents=True)
+    shutil.copytree(place / "shots" / "blue", tmp_path / "folders" / "blue")
+    shutil.copytree(place / "shots" / "red", tmp_path / "folders" / "red", dirs_exist_ok=True)
+    with pytest.raises(DataError, match="a sub-folder for violet, but nothing to learn from in it"):
+        run.adapt(tmp_path / "folders", out=out)
     with pytest.raises(DataError, match="expected two classes or more"):
         run.adapt(shots("id,label\nred/0.png,red\nred/1.png,red\n"), out=out)
     with pytest.raises(DataError, match="no column 'label'; it has id, colour"):

@@ -58,8 +58,10 @@ def test_search_by_a_clip_that_no_run_has_seen(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(DataError, match=reason):
             run.search(tmp_path / name)
-    with pytest.raises(DataError, match="taken for words"):
+    with pytest.raises(DataError, match="there is no file"):
         run.search(tmp_path / "absent.mp4")
+    with pytest.raises(DataError, match=r"taken for words, .* Search by a row's id, such as '.*', or by a clip"):
+        run.search("a square that moves")
 
 
 def test_clips_of_any_length_and_size_and_those_too_short(tmp_path: Path) -> None:

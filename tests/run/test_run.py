@@ -117,6 +117,15 @@ def test_search_by_words_needs_a_text_tower(pictures_run: unalike.Run, pairs_run
     assert hits[0].text is not None
 
 
+def test_a_file_that_is_not_there_is_no_words(pictures_run: unalike.Run, pairs_run: unalike.Run) -> None:
+    with pytest.raises(DataError, match=r"there is no file 'shapes/absent.PNG', and no row of that id; ids look like"):
+        pictures_run.search("shapes/absent.PNG")
+    with pytest.raises(DataError, match="--by words searches for these words"):
+        pairs_run.search("absent.mp3")
+    assert len(pairs_run.search("absent.mp3", k=2, by="words")) == 2
+    assert len(pairs_run.search("a red square. At day", k=2)) == 2
+
+
 def test_scores_carry_floors(pictures_run: unalike.Run, pairs_run: unalike.Run) -> None:
     by_name = {score.name: score for score in pictures_run.scores}
     knn = by_name["knn_accuracy/image"]
@@ -200,3 +209,28 @@ def test_finished_run_is_not_trained_again(pictures_run: unalike.Run) -> None:
     before = (pictures_run.folder / "weights.safetensors").stat().st_mtime_ns
     assert unalike.resume(pictures_run.folder).folder == pictures_run.folder
     assert (pictures_run.folder / "weights.safetensors").stat().st_mtime_ns == before
+
+
+def test_two_towers_are_compared_by_how_pictures_and_texts_find_each_other(shapes: Path, tmp_path: Path) -> None:
+    from unalike import checking
+
+    lines = (shapes / "pairs.csv").read_text().splitlines()
+    gaps = [lines[0], *(f",{line.split(',', 1)[1]}" if n % 4 == 0 else line for n, line in enumerate(lines[1:]))]
+    (shapes / "gaps.csv").write_text("\n".join(gaps) + "\n")
+    roles = {"image": "path", "text": "caption"}
+    row = checking.compare(
+        "clip",
+        "siglip",
+        str(shapes / "gaps.csv"),
+        roles=roles,
+        size=16,
+        seeds=2,
+        jobs=0,
+        tune=False,
+        options={"steps": 2},
+    )
+    assert [each.name for each in row.results] == ["pictures and texts find each other, R@1"]
+    bed = checking.OwnBed(set=str(shapes / "gaps.csv"), columns=roles, systems=("clip",))
+    assert len(checking.opened(bed)) == 45, "rows without a picture are left out, as unalike fit leaves them out"
+    with pytest.raises(DataError, match="Missing: text"):
+        checking.compare("clip", "siglip", str(shapes), seeds=2, jobs=0)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 
 import numpy as np
+import pandas as pd
 import pytest
+import soundfile
 from sklearn.metrics import roc_auc_score
 
 import unalike
@@ -98,3 +100,49 @@ def test_a_run_that_held_nothing_out_has_no_threshold(flows):
     )
     with pytest.raises(DataError, match="held no rows out"):
         whole.score(str(flows / "new.csv"))
+
+
+def test_columns_that_nobody_named_are_found_by_name_again(flows, tmp_path):
+    rows = np.random.default_rng(1).normal(size=(60, 3)) * [1, 10, 100]
+
+    def table(name, columns):
+        lines = [",".join(columns), *(",".join(f"{row['abc'.index(c)]:.4f}" for c in columns) for row in rows)]
+        (tmp_path / name).write_text("\n".join(lines) + "\n")
+        return str(tmp_path / name)
+
+    def as_frame(order):
+        return pd.DataFrame({column: rows[:, "abc".index(column)].round(4) for column in order})
+
+    run = unalike.fit(table("normal.csv", "abc"), system="clan", steps=3, out=tmp_path / "run")
+    expected = run.embed(table("same.csv", "abc")).vectors
+    np.testing.assert_array_equal(run.embed(table("turned.csv", "cab")).vectors, expected)
+    np.testing.assert_allclose(run.embed(as_frame("bca")).vectors, expected, atol=1e-5)
+    (tmp_path / "more.csv").write_text("a,b,c,d\n" + "".join(f"{a:.4f},{b:.4f},{c:.4f},7\n" for a, b, c in rows))
+    np.testing.assert_array_equal(run.embed(str(tmp_path / "more.csv")).vectors, expected)
+    (tmp_path / "other.csv").write_text("a,b,d\n1,2,3\n4,5,6\n")
+    with pytest.raises(DataError, match="other has no column 'c'; it has a, b, d"):
+        run.score(str(tmp_path / "other.csv"))
+
+
+def test_a_date_and_a_word_are_no_numbers(tmp_path):
+    (tmp_path / "mixed.csv").write_text("a,b,when,colour\n" + "1,2,2024-01-05,red\n3,4,2024-01-06,blue\n" * 20)
+    with pytest.raises(DataError, match=r"--array COLUMN, or --array COLUMN,COLUMN for several"):
+        unalike.fit(str(tmp_path / "mixed.csv"), system="clan", steps=1, out=tmp_path / "run")
+    with pytest.raises(DataError, match=r"the column 'when' is wanted as numbers, but holds '2024-01-05' in line 2"):
+        unalike.fit(str(tmp_path / "mixed.csv"), system="clan", roles={"array": "a,when"}, out=tmp_path / "run")
+
+
+def test_a_fit_that_cannot_begin_leaves_nothing(tmp_path):
+    sounds = tmp_path / "sounds"
+    sounds.mkdir()
+    time = np.arange(8000) / 16_000
+    for number in range(15):
+        soundfile.write(sounds / f"{number}.wav", 0.3 * np.sin(2 * np.pi * (200 + 9 * number) * time), 16_000)
+    soundfile.write(sounds / "silent.wav", 0 * time, 16_000)
+    given = {"system": "w2v-bert", "steps": 1, "batch_size": 4, "out": tmp_path / "run"}
+    with pytest.raises(DataError, match=r"silent\.wav: its first 0\.5 s are silent"):
+        unalike.fit(sounds, **given)
+    assert not (tmp_path / "run").exists()
+    (sounds / "silent.wav").unlink()
+    # Two of fifteen would be held out, but classes and groups round: one row alone cannot be scored.
+    assert unalike.fit(sounds, **given).scores

@@ -41,7 +41,8 @@ def default_roles(table: Table, name: str, taken: Iterable[str]) -> dict[str, st
         return {"array": numbers[0] if len(numbers) == 1 else ",".join(numbers)}
     raise DataError(
         f"{name} has the columns {', '.join(table.columns) or '(none)'}. Say which of them hold pictures and which hold"
-        " texts: --image COLUMN --text COLUMN, in Python roles={'image': COLUMN, 'text': COLUMN}"
+        " texts: --image COLUMN --text COLUMN, in Python roles={'image': COLUMN, 'text': COLUMN}; events are told by"
+        " --user COLUMN --item COLUMN, nodes of a graph by --edges FILE"
     )
 
 

@@ -185,7 +185,11 @@ def with_graph(
         pairs, notes = read_edges(collection, edges, encoding, tolerance)
     graph = GraphColumn(pairs, columns)
     if not len(graph.edges):
-        raise DataError(f"the graph of {collection.name} has no edges; a graph system has nothing to learn from it")
+        told = "".join(f"; {note}" for note in notes)
+        raise DataError(
+            f"the graph of {collection.name} has no edges, so that there is nothing to learn from it{told}. Give edges "
+            "between two nodes, or join each to its nearest neighbours (--edges knn:3 beside the table of nodes)"
+        )
     alone = int((graph.degrees == 0).sum())
     if alone:
         notes.append(f"{alone:,} of {len(graph):,} nodes have no edge; they are learned from by their features alone")

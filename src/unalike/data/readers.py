@@ -301,7 +301,14 @@ def _from_table(
         named["label"] = next(iter(classes))
     if not roles:
         roles = casting.default_roles(table, name, named.values())
-        notes.append(" and ".join(f"the column {column} is taken as {role}" for role, column in roles.items()))
+        notes.append(
+            " and ".join(
+                f"the columns {column.replace(',', ', ')} are taken as {role}"
+                if "," in column and column not in table.columns
+                else f"the column {column} is taken as {role}"
+                for role, column in roles.items()
+            )
+        )
     if "label" in named:
         roles["label"] = named.pop("label")
     parts = {role: casting.columns_of_role(table, role, column, name) for role, column in roles.items()}

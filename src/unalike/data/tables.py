@@ -5,8 +5,9 @@ from __future__ import annotations
 import codecs
 import io
 import json
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -97,6 +98,7 @@ class CsvTable:
     def __init__(self, path: Path, encoding: str | None = None) -> None:
         self._path = path
         self._encoding = find_encoding(path, encoding)
+        self.columns: Mapping[str, pa.DataType] = {}
         with self._reading():
             self._delimiter = "\t" if {".tsv", ".tab"} & set(path.suffixes) else self._sniff()
             schema = self._open(pyarrow.csv.ConvertOptions(null_values=_MISSING, strings_can_be_null=True)).schema
@@ -104,7 +106,7 @@ class CsvTable:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise DataError(f"{path} has several columns named {', '.join(twice)}; give each its own name")
-        self.columns: Mapping[str, pa.DataType] = dict(zip(names, schema.types, strict=True))
+        self.columns = dict(zip(names, schema.types, strict=True))
 
     def read(self, uses: Mapping[str, Use]) -> pa.Table:
         types = {name: pa.float64() if use == "numbers" else pa.large_string() for name, use in uses.items()}
@@ -129,7 +131,13 @@ class CsvTable:
         return max(",;\t", key=header.count)
 
     def _reading(self) -> _Reading:
-        return _Reading(self._path, self._encoding)
+        return _Reading(self._path, self._encoding, tuple(self.columns))
+
+
+_NO_NUMBER = re.compile(
+    r"In CSV column #(?P<column>\d+): (?:Row #(?P<line>\d+): )?CSV conversion error to double: invalid value "
+    r"'(?P<value>.*?)'"
+)
 
 
 @dataclass
@@ -138,6 +146,7 @@ class _Reading:
 
     path: Path
     encoding: str
+    names: Sequence[str] = ()
 
     def __enter__(self) -> None: ...
 
@@ -146,6 +155,14 @@ class _Reading:
             raise DataError(wrong_encoding(self.path, self.encoding)) from error
         if isinstance(error, pa.ArrowInvalid) and "Empty CSV" in str(error):
             raise DataError(f"{self.path} is empty; expected a header and rows") from error
+        wrong = _NO_NUMBER.search(str(error))
+        if isinstance(error, pa.ArrowInvalid) and wrong is not None:
+            line = f" in line {wrong['line']}" if wrong["line"] else ""
+            raise DataError(
+                f"{self.path}: the column {self.names[int(wrong['column'])]!r} is wanted as numbers, but holds "
+                f"{wrong['value']!r}{line}. Give a number there, or an empty cell for a missing one, or leave the "
+                "column out (--array with the other columns)"
+            ) from error
         if isinstance(error, pa.ArrowException | OSError):
             raise DataError(
                 f"{self.path} cannot be read: {error}. A cell that holds the delimiter, a quote or a line break"
