@@ -11,7 +11,7 @@ from PIL import Image
 from unalike.data import Collection, open_set
 from unalike.data.clips import iter_frames
 from unalike.data.sets import motions
-from unalike.data.sets.drawing import Draws
+from unalike.data.sets.drawing import Draws, art_of
 
 THINGS = {"train": (3, 2), "validation": (1, 1), "test": (2, 1)}
 RED = Image.new("RGBA", (32, 32), (250, 0, 0, 255))
@@ -76,7 +76,7 @@ def test_a_film_is_kept_without_loss_and_equal_frames_are_not_merged(made: Colle
     row = int(made.splits["test"][0])
     thing, motion = made["label:thing"][row], made["label"][row]
     emoji = open_set("emoji")
-    art = motions.picture_of(emoji["image:google"], emoji.ids.index(thing))
+    art = art_of(emoji["image:google"], emoji.ids.index(thing))
     drawn = motions.film(art, motion, photos["test"], Draws("motions", thing, motion, 0))
     kept = frames_of(made, row)
     assert len(kept) == motions.FRAMES

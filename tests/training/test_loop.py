@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from towers import Plain, Tower
 
-from unalike.encoders import Encoded, Encoder
 from unalike.errors import RunError, TrainingError
 from unalike.records import Recipe
 from unalike.training import (
@@ -35,36 +35,6 @@ from unalike.training import (
 from unalike.training.checkpoint import load_optimizer, optimizer_tensors
 
 ROWS = 40
-
-
-class Plain:
-    """A prepared column that is a tensor."""
-
-    def __init__(self, values: torch.Tensor) -> None:
-        self.values = values
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def take(self, indices: np.ndarray) -> torch.Tensor:
-        return self.values[torch.as_tensor(np.asarray(indices))]
-
-
-class Tower(Encoder):
-    kind, width = "array", 4
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 4))
-
-    def prepare(self, column, **options):
-        raise AssertionError("prepared by the test")
-
-    def forward(self, inputs: torch.Tensor) -> Encoded:
-        return Encoded(self.net(inputs))
-
-    def config(self) -> dict:
-        return {}
 
 
 def make_learner(loss=None, **options) -> Learner:

@@ -5,25 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from towers import Plain
 
 from unalike import views
 from unalike.encoders import GridNet
 from unalike.training import Inputs, Task
 
 SIZE, ROWS = 16, 6
-
-
-class Plain:
-    """A prepared column that is a tensor."""
-
-    def __init__(self, values: torch.Tensor) -> None:
-        self.values = values
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def take(self, indices: np.ndarray) -> torch.Tensor:
-        return self.values[torch.as_tensor(np.asarray(indices))]
 
 
 def batch():

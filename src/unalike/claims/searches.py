@@ -135,7 +135,7 @@ def run_search(
         seed: decides the order of the rows, the views, and the weights that are not pretrained.
         test: the sealed test rows, opened here; None scores the validation rows.
     """
-    import torch
+    from unalike.claims.trial import trained
 
     roles = ground.roles(["text"])
     weights = training.stream_seed(seed, "weights") % 2**31
@@ -147,13 +147,7 @@ def run_search(
     total = resolved.total_steps(len(inputs))
     task = training.Task(encoders={"text": tower}, roles=roles, rows=len(inputs), steps=total)
     chosen = read_dataclass(found.settings, dict(settings), f"settings of {found.slug}")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(training.stream_seed(seed, "weights", 1))
-        learner = (build or found.build)(chosen, task)
-    log: list[Mapping[str, float]] = []
-    listener = training.Listener(on_step=lambda step, total, row: log.append(row))
-    if resolved.learning_rate:
-        training.train(learner, inputs, resolved, listener=listener)
+    learner, log = trained(build or found.build, chosen, task, inputs, resolved)
     learner.module.eval()
     rows = ground.validation if test is None else test.open()
     return Searching(arm, seed, ground, learner, rows, log, chosen, total)

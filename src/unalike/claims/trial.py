@@ -187,13 +187,7 @@ def run_trial(
         classes=0 if label is None else len(label.names),  # type: ignore[attr-defined]
     )
     chosen = resolve(found, settings)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(training.stream_seed(seed, "weights", 1))
-        learner = (build or found.build)(chosen, task)
-    log: list[Mapping[str, float]] = []
-    listener = training.Listener(on_step=lambda step, total, row: log.append(row))
-    if resolved.learning_rate:
-        training.train(learner, inputs, resolved, listener=listener)
+    learner, log = trained(build or found.build, chosen, task, inputs, resolved)
     scored = ground.validation if test is None else test.open()
     return Trial(
         arm=arm,
@@ -205,6 +199,21 @@ def run_trial(
         settings=chosen,
         steps=total,
     )
+
+
+def trained(
+    build: Callable[[Any, Any], Learner], settings: Any, task: training.Task, inputs: Inputs, options: training.Training
+) -> tuple[Learner, list[Mapping[str, float]]]:
+    """A learner whose new weights follow from the seed alone, trained unless the learning rate is zero; and the rows of
+    training metrics."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.stream_seed(options.seed, "weights", 1))
+        learner = build(settings, task)
+    log: list[Mapping[str, float]] = []
+    listener = training.Listener(on_step=lambda step, total, row: log.append(row))
+    if options.learning_rate:
+        training.train(learner, inputs, options, listener=listener)
+    return learner, log
 
 
 COMMON = Recipe(optimizer="adamw", learning_rate=1e-3, weight_decay=1e-4, batch_size=128, epochs=10)

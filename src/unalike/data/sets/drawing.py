@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from unalike.data.columns import ImageColumn
 
 
 class Draws:
@@ -94,3 +97,12 @@ def paste(ground: np.ndarray, shape: Image.Image, draws: Draws, *, contrast: flo
 def open_photo(path: str | Path) -> Image.Image:
     with Image.open(path) as photo:
         return photo.convert("RGB")
+
+
+def art_of(column: ImageColumn, row: int) -> Image.Image:
+    """A picture of a set that keeps them as the bytes of their files, RGBA."""
+    source = column.source(row)
+    if not isinstance(source, bytes):
+        raise TypeError(f"art comes as the bytes of its file, not as {type(source).__name__}")
+    with Image.open(io.BytesIO(source)) as picture:
+        return picture.convert("RGBA")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +15,7 @@ from PIL import Image
 from unalike.data.collection import Collection
 from unalike.data.columns import ImageColumn
 from unalike.data.media import ClipColumn
-from unalike.data.sets.drawing import Draws, crop, open_photo
+from unalike.data.sets.drawing import Draws, art_of, crop, open_photo
 from unalike.data.sets.emoji import open_set as open_emoji
 from unalike.data.sets.stored import groups_of, label_of, splits_of, write_rows
 
@@ -83,7 +82,7 @@ def render(
     table, group = [], []
     for split, (count, takes) in things.items():
         for row in _one_a_group(emoji.splits[split], groups, art.present, Draws("motions", split))[:count]:
-            thing, picture = emoji.ids[row], picture_of(art, row)
+            thing, picture = emoji.ids[row], art_of(art, row)
             for motion, take in itertools.product(MOTIONS, range(takes)):
                 path = f"films/{thing}-{motion}-{take}.webp"
                 write_frames(made / path, film(picture, motion, photos[split], Draws("motions", thing, motion, take)))
@@ -150,15 +149,6 @@ def _one_a_group(rows: np.ndarray, groups: np.ndarray, present: np.ndarray, draw
         if present[row]:
             seen.setdefault(int(groups[row]), row)
     return list(seen.values())
-
-
-def picture_of(column: ImageColumn, row: int) -> Image.Image:
-    """The art of an emoji, RGBA."""
-    source = column.source(row)
-    if not isinstance(source, bytes):
-        raise TypeError(f"an emoji comes as the bytes of its file, not as {type(source).__name__}")
-    with Image.open(io.BytesIO(source)) as picture:
-        return picture.convert("RGBA")
 
 
 def _ground(photo: Image.Image, draws: Draws) -> np.ndarray:

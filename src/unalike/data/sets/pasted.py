@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from PIL import Image
 
 from unalike.data.collection import Collection
 from unalike.data.columns import ImageColumn, LabelColumn
-from unalike.data.sets.drawing import Draws, fitted, paste, shape_of
+from unalike.data.sets.drawing import Draws, art_of, fitted, paste, shape_of
 from unalike.data.sets.emoji import open_set as open_emoji
 from unalike.data.sets.mnist import open_set as open_mnist
 from unalike.data.sets.stored import groups_of, label_of, splits_of, write_rows
@@ -49,7 +48,7 @@ def render(
             choice = members[split][subgroup]
             chosen = int(choice[draws.whole(len(choice))])
             shape = fitted(shape_of(np.asarray(digits.source(int(row)))), draws.number(10, 14))
-            pixels.append(paste(_on_ground(art.source(chosen), draws), shape, draws, contrast=90))
+            pixels.append(paste(_on_ground(art_of(art, chosen), draws), shape, draws, contrast=90))
             table.append((labels[int(row)], subgroups.names[subgroup], categories[chosen], emoji.ids[chosen], split))
     label, subgroup_of, group_of, emoji_of, split_of = (list(column) for column in zip(*table, strict=True))
     assert emoji.groups is not None
@@ -85,13 +84,10 @@ def _members(codes: np.ndarray, rows: np.ndarray, present: np.ndarray) -> dict[i
     return {code: there[codes[there] == code] for code in np.unique(codes[there]).tolist() if code >= 0}
 
 
-def _on_ground(source: object, draws: Draws) -> np.ndarray:
+def _on_ground(art: Image.Image, draws: Draws) -> np.ndarray:
     """An emoji on paper of a light random colour, uint8 ``(SIDE, SIDE, 3)``; it fills most of it."""
-    if not isinstance(source, bytes):
-        raise TypeError(f"an emoji comes as the bytes of its file, not as {type(source).__name__}")
     edge = round(draws.number(26, SIDE))
-    with Image.open(io.BytesIO(source)) as art:
-        small = art.convert("RGBA").resize((edge, edge), Image.Resampling.BOX)
+    small = art.resize((edge, edge), Image.Resampling.BOX)
     ground = Image.new("RGBA", (SIDE, SIDE), tuple(round(draws.number(150, 255)) for _ in range(3)))
     ground.alpha_composite(small, (draws.whole(SIDE - edge + 1), draws.whole(SIDE - edge + 1)))
     return np.asarray(ground.convert("RGB"))

@@ -5,7 +5,6 @@ Neither the names nor the voice alone tell; both together do.
 
 from __future__ import annotations
 
-import io
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from PIL import Image
 from unalike.data.collection import Collection
 from unalike.data.columns import ImageColumn, LabelColumn, TextColumn
 from unalike.data.media import AudioColumn
-from unalike.data.sets.drawing import Draws
+from unalike.data.sets.drawing import Draws, art_of
 from unalike.data.sets.stored import groups_of, label_of, splits_of, write_rows
 from unalike.data.sets.tuxpaint import open_set as open_tuxpaint
 
@@ -69,7 +68,9 @@ def render(stamps: Collection, made: Path, rows: Mapping[str, int], recordings: 
             table["split"].append(split)
     shown = sorted({stamp for language in LANGUAGES for stamp in table[language]})
     number = {id: place for place, id in enumerate(stamps.ids)}
-    pixels = np.stack([_small(stamps["image"].source(number[stamp])) for stamp in shown])  # type: ignore[attr-defined]
+    art = stamps["image"]
+    assert isinstance(art, ImageColumn)
+    pixels = np.stack([_small(art_of(art, number[stamp])) for stamp in shown])
     np.save(made / "pixels.npy", pixels, allow_pickle=False)
     split_of = np.array(table.pop("split"))
     write_rows(
@@ -133,12 +134,8 @@ def _copy(recording: Path, language: str, stamp: str, made: Path) -> str:
     return kept.as_posix()
 
 
-def _small(source: object) -> np.ndarray:
+def _small(art: Image.Image) -> np.ndarray:
     """A stamp on white paper, uint8 ``(SIDE, SIDE, 3)``."""
-    if not isinstance(source, bytes):
-        raise TypeError(f"a stamp comes as the bytes of its file, not as {type(source).__name__}")
-    with Image.open(io.BytesIO(source)) as picture:
-        art = picture.convert("RGBA")
     scale = SIDE / max(art.size)
     small = art.resize([max(1, round(edge * scale)) for edge in art.size], Image.Resampling.BOX)  # type: ignore[arg-type]
     ground = Image.new("RGBA", (SIDE, SIDE), "white")
