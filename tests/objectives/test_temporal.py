@@ -131,6 +131,24 @@ def test_mmd() -> None:
     assert torch.isfinite(same.grad).all()
 
 
+def test_mmd_of_large_samples_is_that_of_strips(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    samples = [torch.randn(n, 4, generator=generator, dtype=torch.float64, requires_grad=True) for n in (9, 14)]
+
+    def found() -> list[torch.Tensor]:
+        value = mmd(*samples)
+        return [value.detach(), *torch.autograd.grad(value, samples)]
+
+    whole = found()
+    kept: list[int] = []
+    monkeypatch.setattr("unalike.objectives.temporal.strip_rows", lambda columns, megabytes: 5)
+    with torch.autograd.graph.saved_tensors_hooks(lambda each: kept.append(each.numel()) or each, lambda each: each):
+        stripped = found()
+    assert max(kept) == 23 * 23, "no differences of 23 x 23 x 4 are kept"
+    for one, other in zip(whole, stripped, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-14)
+
+
 def test_refusals() -> None:
     tokens = torch.ones(2, 4, 3)
     with pytest.raises(DataError, match="twice"):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_max_pool1d, normalize
+from torch.utils.checkpoint import checkpoint
 
 from unalike.errors import DataError, SettingsError
 from unalike.objectives.checks import positive
 from unalike.objectives.precision import full_precision
+from unalike.objectives.tiles import strip_rows
 
 
 @full_precision
@@ -159,7 +161,7 @@ def mmd(first: Tensor, second: Tensor, *, kernels: int = 5, ratio: float = 2.0) 
         ratio: of one width to the next.
 
     Data: two samples; which row stands where says nothing.
-    Cost: 3 (N + M)^2 D flops; memory O((kernels + D) (N + M)^2): for batches of some hundreds.
+    Cost: 3 (N + M)^2 D flops; memory O(kernels (N + M)^2): for batches of some hundreds or a few thousands.
 
     Raises:
         DataError: shapes do not fit. SettingsError: no kernel, or a ratio that is not above zero.
@@ -175,8 +177,16 @@ def mmd(first: Tensor, second: Tensor, *, kernels: int = 5, ratio: float = 2.0) 
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1] or not (len(first) and len(second)):
         raise DataError(f"got first {tuple(first.shape)}, second {tuple(second.shape)}; expected (N, D) and (M, D)")
     both = torch.cat([first, second])
-    distances = (both[:, None] - both).square().sum(2)
     count = len(both)
+
+    def squares(some: Tensor) -> Tensor:
+        return (some[:, None] - both).square().sum(2)
+
+    rows = strip_rows(both.numel(), megabytes=64)
+    strips = [both[start : start + rows] for start in range(0, count, rows)]
+    # Differences are not taken by matrix products, which lose small distances; nor kept, but where they are few.
+    parts = [checkpoint(squares, each, use_reentrant=False) for each in strips] if len(strips) > 1 else [squares(both)]
+    distances = torch.cat(parts)
     middle = distances.detach().sum() / (count * (count - 1))
     widths = [(middle * ratio ** (i - kernels // 2)).clamp(min=1e-12) for i in range(kernels)]
     kernel = torch.stack([torch.exp(-distances / width) for width in widths]).sum(0)
