@@ -50,8 +50,9 @@ def export(run: Run, folder: str | Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as aside:
         made = Path(aside) / "model"
-        model.save_pretrained(str(made), create_model_card=False)
-        _compare(run, made)
+        with encoders.without_bars():
+            model.save_pretrained(str(made), create_model_card=False)
+            _compare(run, made)
         if target.exists():
             target.rmdir()
         made.replace(target)
@@ -70,7 +71,7 @@ def _model(run: Run) -> Any:
         return SentenceTransformer(modules=[*tower.model, Normalize()], device="cpu")
     if isinstance(tower, encoders.TransformersEncoder):
         pooling = {"mean": "mean", "first": "cls", "last": "lasttoken"}[tower.pooling]
-        with tempfile.TemporaryDirectory() as aside:
+        with tempfile.TemporaryDirectory() as aside, encoders.without_bars():
             tower.model.save_pretrained(aside)
             for name, content in tower.assets().items():
                 (Path(aside) / name).write_bytes(content)

@@ -98,7 +98,8 @@ def summary(run: Run) -> list[str]:
         "graph": "nodes of a graph",
         "labels": "sets of labels",
     }
-    things = " and ".join(kinds.get(kind, kind) for kind in spec.roles)
+    *most, last = (kinds.get(kind, kind) for kind in spec.roles)
+    things = f"{', '.join(most)} and {last}" if most else last
     steps = record["task"]["steps"]
     sentences = [
         f"{found.paper.title.split(':')[0]} ({found.slug}) learned from the {things} "

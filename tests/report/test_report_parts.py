@@ -129,6 +129,11 @@ def test_a_histogram_is_counted_as_by_hand(rights: int, wrongs: int, shift: floa
     assert chart.overlap == pytest.approx(shared)
 
 
+def test_of_few_steps_each_is_named_once() -> None:
+    (chart,) = line_charts([{"step": 1, "loss": 4.0}, {"step": 2, "loss": 3.0}], {})
+    assert [tick.text for tick in chart.across] == ["1", "2"]
+
+
 def test_a_curve_goes_through_its_points() -> None:
     chart = line_charts([{"step": 0, "loss": 4.0}, {"step": 10, "loss": 0.0}, {"step": 20, "loss": 2.0}], {})[0]
     places = [tuple(map(float, pair.split())) for pair in chart.line[1:].split("L")]

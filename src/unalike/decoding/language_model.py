@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unalike.data import CATALOGUE, weights
-from unalike.encoders import require_transformers
+from unalike.encoders import require_transformers, without_bars
 from unalike.errors import MissingExtra, SettingsError
 
 
@@ -40,16 +40,12 @@ def load_language_model(name: str | Path, *, device: str = "cpu") -> tuple[Any, 
             if not _installed(package):
                 raise MissingExtra(package, "text")
         options["gguf_file"] = files[0].name
-    bars = transformers.utils.logging.is_progress_bar_enabled()
-    transformers.utils.logging.disable_progress_bar()
     try:
-        model = transformers.AutoModelForCausalLM.from_pretrained(folder, **options)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **options)
+        with without_bars():
+            model = transformers.AutoModelForCausalLM.from_pretrained(folder, **options)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **options)
     except (OSError, ValueError) as error:
         raise SettingsError(f"{folder} holds no causal language model with its tokenizer: {error}") from error
-    finally:
-        if bars:
-            transformers.utils.logging.enable_progress_bar()
     return model.eval().to(device), tokenizer
 
 

@@ -39,6 +39,7 @@ from .heads import unit as unit
 from .hugging_face import SentenceTransformersEncoder as SentenceTransformersEncoder
 from .hugging_face import TransformersEncoder as TransformersEncoder
 from .hugging_face import require_transformers as require_transformers
+from .hugging_face import without_bars as without_bars
 from .image import ImageEncoder as ImageEncoder
 from .kept import load_tower as load_tower
 from .kept import save_tower as save_tower

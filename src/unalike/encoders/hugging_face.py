@@ -216,6 +216,19 @@ def require_transformers() -> Any:
     return transformers
 
 
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """No bars of progress from transformers meanwhile: what is read and written here takes a moment."""
+    logging = require_transformers().utils.logging
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
 def positions_of(model: Any) -> int | None:
     """How many tokens a model of transformers has positions for; None where it counts without end.
 

@@ -125,7 +125,7 @@ def _line_chart(name: str, pairs: np.ndarray, threshold: float | None) -> LineCh
             (round(float(a), 1), round(float(b), 1), f"step {step:,.0f}: {number(value)}")
             for a, b, (step, value) in zip(x, y, middle, strict=True)
         ],
-        across=[Tick(float(left(np.array(tick))), f"{tick:,.0f}") for tick in _ticks(first, last, 5)],
+        across=[Tick(float(left(np.array(tick))), f"{tick:,.0f}") for tick in _ticks(first, last, 5, whole=True)],
         up=[Tick(float(down(np.array(tick))), f"{tick:g}") for tick in _ticks(bottom, top, 4)],
         zone=None if threshold is None else float(down(np.array(threshold))),
         zone_text="" if threshold is None else f"collapse: below {threshold:.2g}",
@@ -179,8 +179,8 @@ def _path(x: np.ndarray, y: np.ndarray) -> str:
     return "M" + "L".join(f"{a:.2f} {b:.2f}" for a, b in zip(x, y, strict=True))
 
 
-def _ticks(low: float, high: float, count: int) -> list[float]:
+def _ticks(low: float, high: float, count: int, *, whole: bool = False) -> list[float]:
     from matplotlib.ticker import MaxNLocator
 
-    ticks = MaxNLocator(nbins=count, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    ticks = MaxNLocator(nbins=count, steps=[1, 2, 2.5, 5, 10], integer=whole).tick_values(low, high)
     return [round(float(tick), 12) for tick in ticks if low <= tick <= high]
