@@ -100,7 +100,8 @@ class Arm:
         system: slug of a system; the claim's own where it is left out.
         build: makes the learner in place of the system's own ``build``: a control that is no published system.
         settings: the system's settings, where they are not its defaults.
-        training: training settings, where they are not the claim's.
+        training: training settings, where they are not the claim's; at a learning rate of zero the arm stays as it
+            began, and is not tuned.
         tune: the grid, where it is not the claim's; it must have as many points.
         like: takes what was tuned for that arm instead of being tuned itself.
         bed: the data, where they are not the claim's.

@@ -145,6 +145,20 @@ def test_a_control_takes_the_tuning_of_another_arm():
     assert row.tuning["control"]["chosen"] == {"learning_rate": 0.3}
 
 
+def test_an_arm_that_never_learns_is_not_tuned():
+    claim = dataclasses.replace(
+        CLAIM,
+        arms={"as it began": Arm(training={"learning_rate": 0.0})},
+        measures=(*CLAIM.measures, Measure(name="as it began", metric="knn", against="as it began")),
+    )
+    bench = Bench()
+    row = run(bench, claim)
+    assert [j.chosen for j in bench.jobs if j.arm == "as it began"] == [{}] * 5
+    assert {j.arm for j in bench.jobs if j.stage == "tune"} == {"system", "baseline"}
+    assert set(row.tuning) == {"system", "baseline"}
+    assert row.tuning["system"]["chosen"] == {"learning_rate": 0.3}
+
+
 def test_all_that_is_wrong_is_said_at_once():
     claim = dataclasses.replace(
         CLAIM,

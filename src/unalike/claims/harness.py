@@ -281,7 +281,7 @@ def claim_problems(claim: Claim) -> list[str]:
             problems.append(f"{measure.name}: there is no arm {', '.join(unknown)}; there are {', '.join(arms)}")
         if measure.combine is not None and isinstance(measure.against, str):
             problems.append(f"{measure.name}: what combines arms is compared with a number, not with {measure.against}")
-    points = {name: len(grid(claim, arm)) for name, arm in arms.items() if arm.like is None}
+    points = {name: len(grid(claim, arm)) for name, arm in arms.items() if arm.like is None and not untaught(arm)}
     if len(set(points.values())) > 1:
         shown = ", ".join(f"{name} {count}" for name, count in points.items())
         problems.append(f"the arms are not tuned alike: points of their grids are {shown}")
@@ -292,9 +292,14 @@ def claim_problems(claim: Claim) -> list[str]:
 
 
 def grid(claim: Claim, arm: Arm) -> list[dict[str, Any]]:
-    """Every point of an arm's grid."""
-    values = claim.tune if arm.tune is None else arm.tune
+    """Every point of an arm's grid; one that is empty if it never learns."""
+    values = {} if untaught(arm) else claim.tune if arm.tune is None else arm.tune
     return [dict(zip(values, point, strict=True)) for point in itertools.product(*values.values())]
+
+
+def untaught(arm: Arm) -> bool:
+    """Whether an arm stays as it began, so that there is nothing to tune."""
+    return arm.training.get("learning_rate") == 0.0
 
 
 def measured_arms(claim: Claim, measure: Measure) -> list[str]:
