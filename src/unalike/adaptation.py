@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from unalike import adapting, evaluation, systems, training
 from unalike.adapting import Adapter, Entrant
 from unalike.data import Collection, ImageColumn, LabelColumn, TextColumn, tables
 from unalike.data.images import PICTURE_SUFFIXES
-from unalike.errors import DataError, RunError, SettingsError
-from unalike.files import read_json, write_atomically, write_bytes, write_json
+from unalike.errors import DataError, RunError
+from unalike.files import read_json, write_json, write_table
 from unalike.run import Run
 from unalike.settings import read_dataclass
 
@@ -60,18 +56,7 @@ class Labelled:
         Raises:
             SettingsError: the name ends in something else.
         """
-        target = Path(path)
-        if target.suffix == ".parquet":
-            table = pa.table({"id": self.ids, "label": self.labels, "margin": self.margins})
-            write_atomically(target, partial(pq.write_table, table))
-        elif target.suffix == ".csv":
-            stream = io.StringIO()
-            rows = zip(self.ids, self.labels, (f"{margin:.4f}" for margin in self.margins), strict=True)
-            csv.writer(stream).writerows([("id", "label", "margin"), *rows])
-            write_bytes(target, stream.getvalue().encode())
-        else:
-            raise SettingsError(f"labels are written as .csv or .parquet; given: {target}")
-        return target
+        return write_table(path, pa.table({"id": self.ids, "label": self.labels, "margin": self.margins}))
 
 
 @dataclass(frozen=True)

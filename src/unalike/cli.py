@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import shlex
 import signal
 import sys
 import textwrap
@@ -559,14 +560,19 @@ def example_query(run: Run) -> str:
     texts = [text for text in run.items.texts if text and text.strip()]
     if "text" in run.kinds and texts:
         line = texts[len(texts) // 2].strip().splitlines()[0]
-        return f'"{textwrap.shorten(line, 80, placeholder="") or line[:80]}"'
-    return run.items.ids[0]
+        line = textwrap.shorten(line, 80, placeholder="") or line[:80]
+        return shlex.quote(line) if set(line) & set('"$`\\!') else f'"{line}"'
+    return shlex.quote(run.items.ids[0])
 
 
 def embed(arguments: Embed, roles: Mapping[str, str]) -> None:
     import unalike
     from unalike.training import sharing
 
+    if arguments.out.suffix in (".csv", ".tsv", ".npy"):
+        raise SettingsError(
+            f"vectors are written as Parquet, a column of lists: name the file .parquet, not {arguments.out}"
+        )
     run = unalike.load(arguments.run, device=arguments.device)
     with sharing_work(arguments.device) as processes, sharing(run.learner.module, processes):
         found = run.embed(arguments.data, roles=roles or None, **dataclasses.asdict(arguments.columns))
@@ -677,7 +683,7 @@ def cluster(arguments: Cluster, roles: Mapping[str, str]) -> None:
         named = [label for label in inside if label is not None]
         common = max(sorted(set(named)), key=named.count) if named else None
         shown = [f"{common} ({100 * named.count(common) / len(named):.0f}%)" if common else ""]
-        examples = "; ".join((found.texts[row] or found.ids[row])[:40] for row in found.examples(number))
+        examples = "; ".join(shortened(found.texts[row] or found.ids[row], 40) for row in found.examples(number))
         cells = [str(number), str(size), *(shown if found.agreement is not None else []), examples]
         table.add_row(*map(_escaped, cells))
     out.print(table)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from unalike.errors import DataError, SettingsError
-from unalike.files import write_atomically
+from unalike.files import write_table
 
 if TYPE_CHECKING:
     from unalike.evaluation import Agreement
@@ -52,15 +50,13 @@ class Grouped:
         return [int(row) for row in rows[np.argsort(self.distances[rows], kind="stable")][:count]]
 
     def save(self, path: str | Path) -> Path:
-        """Write ids, clusters and distances as Parquet; return the path.
+        """Write ids, clusters and distances as Parquet or CSV, as the name ends; return the path.
 
         Raises:
+            SettingsError: the name ends in something else.
             RunError: the disk is full or the place cannot be written.
         """
-        target = Path(path)
-        table = pa.table({"id": self.ids, "cluster": self.clusters, "distance": self.distances})
-        write_atomically(target, partial(pq.write_table, table))
-        return target
+        return write_table(path, pa.table({"id": self.ids, "cluster": self.clusters, "distance": self.distances}))
 
 
 def cluster(run: Run, clusters: int | None = None, *, role: str | None = None, seed: int = 0) -> Grouped:

@@ -80,7 +80,8 @@ def _model(run: Run) -> Any:
     if isinstance(tower, encoders.TextTransformer):
         from unalike.encoders.esm import parts_of
 
-        return SentenceTransformer(modules=[*parts_of(tower), Normalize()], device="cpu")
+        with encoders.without_bars():
+            return SentenceTransformer(modules=[*parts_of(tower), Normalize()], device="cpu")
     from unalike.encoders.sentence_module import OwnTexts
 
     assert isinstance(tower, encoders.TextEncoder)

@@ -11,9 +11,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from unalike.errors import RunError
+from unalike.errors import RunError, SettingsError
+
+if TYPE_CHECKING:
+    from pyarrow import Table
 
 
 @contextlib.contextmanager
@@ -42,6 +45,24 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def write_table(path: str | Path, table: Table) -> Path:
+    """Write a pyarrow table as Parquet or CSV, as its name ends; return the path.
+
+    Raises:
+        SettingsError: the name ends in something else.
+        RunError: the disk is full or the place cannot be written.
+    """
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    target = Path(path)
+    writers = {".parquet": pyarrow.parquet.write_table, ".csv": pyarrow.csv.write_csv}
+    if target.suffix not in writers:
+        raise SettingsError(f"a table is written as .csv or .parquet; given: {target}")
+    write_atomically(target, lambda aside: writers[target.suffix](table, aside))
+    return target
 
 
 def write_atomically(path: Path, write: Callable[[Path], None], *, size: int | None = None) -> None:

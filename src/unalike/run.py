@@ -21,7 +21,7 @@ from unalike.data.clips import ANIMATED_SUFFIXES, CLIP_SUFFIXES
 from unalike.data.images import PICTURE_SUFFIXES
 from unalike.data.sound import SOUND_SUFFIXES, read_header
 from unalike.errors import DataError, RunError
-from unalike.files import checksum, damaged, read_json, read_sealed, write_atomically
+from unalike.files import checksum, damaged, read_json, read_sealed, write_atomically, write_table
 from unalike.items import Items
 from unalike.spec import Spec
 
@@ -151,24 +151,13 @@ class Scored:
         return np.nan_to_num(self.scores, nan=-1.0) > self.threshold
 
     def save(self, path: str | Path) -> Path:
-        """Write ids, scores and alarms as CSV, or as Parquet if the file is named so; return the path.
+        """Write ids, scores and alarms as Parquet or CSV, as the name ends; return the path.
 
         Raises:
+            SettingsError: the name ends in something else.
             RunError: the disk is full or the place cannot be written.
         """
-        import pyarrow.csv
-
-        target = Path(path)
-        table = pa.table({"id": self.ids, "score": self.scores, "alarm": self.alarms})
-
-        def write(aside: Path) -> None:
-            if target.suffix == ".parquet":
-                pq.write_table(table, aside)
-            else:
-                pyarrow.csv.write_csv(table, aside)
-
-        write_atomically(target, write)
-        return target
+        return write_table(path, pa.table({"id": self.ids, "score": self.scores, "alarm": self.alarms}))
 
 
 class Run:

@@ -76,6 +76,27 @@ def test_help_of_a_command_shows_the_settings_of_its_system(place: Path) -> None
     assert "--temperature" not in unalike("fit", "--help", cwd=place)
 
 
+def test_help_of_every_command_is_free_of_what_says_nothing(capsys: pytest.CaptureFixture) -> None:
+    from unalike import cli
+
+    for command in cli.COMMANDS:
+        with pytest.raises(SystemExit) as stop:
+            cli.main([command, "--help"])
+        told = capsys.readouterr().out
+        assert stop.value.code == 0
+        assert "--no-no-" not in told
+        own = told.partition("training options")[0]  # those take what is not given from the system's recipe
+        assert "default: None" not in " ".join(own.split())
+
+
+def test_long_texts_are_shortened_in_a_table() -> None:
+    from unalike.cli import shortened
+
+    assert shortened("a bell\n  that rings") == "a bell that rings"
+    assert shortened("word " * 300_000) == "word " * 39 + "word…"
+    assert len(shortened("x" * 10**6)) == 200
+
+
 def test_a_folder_of_pictures(place: Path) -> None:
     text = unalike(
         "fit", "photos/", "--system", "simclr", "--temperature", "0.3", "--out", "runs/photos", *SHORT, cwd=place
@@ -101,6 +122,8 @@ def test_embed_writes_parquet(place: Path, run: str) -> None:
     text = unalike("embed", run, "photos", "--out", "more.parquet", cwd=place)
     assert "image: 32 x 256, written to more.parquet" in text
     assert pq.read_table(place / "more.parquet").num_rows == 32
+    told = unalike("embed", run, "photos", "--out", "vectors.csv", cwd=place, code=2)
+    assert "written as Parquet" in " ".join(told.split())
 
 
 def test_evaluate_with_and_without_other_data(place: Path, run: str) -> None:
@@ -192,10 +215,16 @@ def test_interrupted_run_says_how_to_go_on_and_ends_with_the_same_bits(place: Pa
 
 @pytest.mark.parametrize(
     ("texts", "expected"),
-    [([" ", None, "a boat\nwith a sail"], '"a boat"'), (["  \n", None], "row-1"), (["x" * 200], f'"{"x" * 80}"')],
+    [
+        ([" ", None, "a boat\nwith a sail"], '"a boat"'),
+        (["  \n", None], "'row 1'"),
+        (["x" * 200], f'"{"x" * 80}"'),
+        (["word " * 40], f'"{("word " * 16).strip()}"'),
+        (['a "boat" for $5'], "'a \"boat\" for $5'"),
+    ],
 )
 def test_the_example_of_a_query_is_one_short_line(texts, expected):
     from unalike.cli import example_query
 
-    run = SimpleNamespace(kinds=["text"], items=SimpleNamespace(texts=texts, ids=["row-1"]))
+    run = SimpleNamespace(kinds=["text"], items=SimpleNamespace(texts=texts, ids=["row 1"]))
     assert example_query(run) == expected

@@ -87,9 +87,13 @@ def test_the_small_transformer_becomes_a_model_that_transformers_has(pool: str, 
     assert "unalike" not in (tmp_path / "model" / "modules.json").read_text()
 
 
-def test_a_run_of_the_small_transformer_is_opened_without_code_of_ours(tmp_path: Path) -> None:
+def test_a_run_of_the_small_transformer_is_opened_without_code_of_ours(
+    tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
     run = fitted(tmp_path, tmp_path / "run", "transformer")
+    capfd.readouterr()
     exported = run.export(tmp_path / "model")
+    assert capfd.readouterr().err == "", "no bars of progress of others"
     opened = sentence_transformers.SentenceTransformer(str(exported), device="cpu", local_files_only=True)
     texts = [*TEXTS, *MORE[1:]]  # a run leaves empty texts out
     np.testing.assert_allclose(opened.encode(texts), run.embed(texts).vectors, atol=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -52,6 +53,13 @@ def test_groups_are_printed_and_written(place: Path, run: str) -> None:
     assert table.column_names == ["id", "cluster", "distance"]
     assert sorted(table["id"].to_pylist()) == sorted(f"p{i}" for i in range(60))
     assert set(table["cluster"].to_pylist()) == {0, 1, 2}
+    unalike("cluster", run, "--clusters", "3", "--out", "groups.csv", cwd=place)
+    with (place / "groups.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["id"] for row in rows] == table["id"].to_pylist()
+    assert [float(row["distance"]) for row in rows] == table["distance"].to_pylist()
+    wrong = unalike("cluster", run, "--clusters", "3", "--out", "groups.txt", cwd=place, code=2)
+    assert "written as .csv or .parquet" in " ".join(wrong.split())
 
 
 def test_groups_are_those_of_the_vectors(place: Path, run: str) -> None:
