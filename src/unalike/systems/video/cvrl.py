@@ -110,7 +110,8 @@ CLAIM = Claim(
     baseline="simclr",
     bed=Bed(set="motions", size=16),
     encoder={"video": {"name": "clip", "widths": (8, 16, 64), "frames": 8, "length": 32}},
-    training={"batch_size": 32, "steps": 400, "learning_rate": 3e-3},
+    training={"batch_size": 32, "steps": 400},
+    tune={"learning_rate": (1e-3, 3e-3)},
     arms={
         "system": Arm(settings=SMALL),
         "baseline": Arm(build=simclr_on_frames, settings=SMALL),
@@ -135,5 +136,4 @@ CLAIM = Claim(
         Measure(name="which motion against any interval, linear probe", metric="linear_probe", against="any interval"),
         Measure(name="which motion against any interval, kNN", metric="knn", against="any interval"),
     ),
-    seeds=3,
 )
