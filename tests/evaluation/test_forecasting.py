@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge
 from sklearn.svm import SVC
 
 from unalike.errors import DataError, SettingsError
-from unalike.evaluation import ridge_forecast, svm_probe
+from unalike.evaluation import ridge_forecast, rolling_forecast, svm_probe
 
 
 def test_svm_probe_of_one_strength_is_scikit_learns() -> None:
@@ -69,3 +69,58 @@ def test_ridge_forecast_refuses() -> None:
         ridge_forecast(vectors[:5], series, 2, train=15, validation=8)
     with pytest.raises(SettingsError, match="horizon=0"):
         ridge_forecast(vectors, series, 0, train=15, validation=8)
+
+
+def test_rolling_forecast_by_hand() -> None:
+    rng = np.random.default_rng(0)
+    train, test = rng.normal(size=(12, 2, 9)), rng.normal(size=(5, 2, 9))
+    seen: list[int] = []
+
+    def encode(past: np.ndarray) -> np.ndarray:
+        seen.append(past.shape[2])
+        return np.column_stack([past.mean(2), past[:, :, -1]])
+
+    found = rolling_forecast(encode, train, test, 3, first=4, strengths=(2.0,))
+    assert seen == [4, 5, 6, 4, 5, 6], "the encoder is given what lies before the origin alone"
+    features, futures = [], []
+    for origin in (4, 5, 6):
+        features += [[*series[:, :origin].mean(1), *series[:, origin - 1]] for series in train]
+        futures += [series[:, origin : origin + 3].T.ravel() for series in train]
+    x, y = np.array(features), np.array(futures)
+    mean, std = x.mean(0), x.std(0)
+    z = (x - mean) / std
+    weights = np.linalg.solve(z.T @ z + 2.0 * np.eye(4), z.T @ (y - y.mean(0)))
+    asked = [[*series[:, :origin].mean(1), *series[:, origin - 1]] for origin in (4, 5, 6) for series in test]
+    expected = ((np.array(asked) - mean) / std) @ weights + y.mean(0)
+    truth = np.array([series[:, origin : origin + 3].T.ravel() for origin in (4, 5, 6) for series in test])
+    np.testing.assert_allclose(found.predictions.reshape(15, 6), expected, atol=1e-9)
+    assert found.mse == pytest.approx(((expected - truth) ** 2).mean())
+    last = np.array([np.tile(series[:, origin - 1], 3) for origin in (4, 5, 6) for series in test])
+    assert found.naive_mse == pytest.approx(((last - truth) ** 2).mean())
+
+
+def test_rolling_forecast_chooses_on_whole_series() -> None:
+    # What tells a series from others tells its own future, and nothing of that of another.
+    rng = np.random.default_rng(1)
+    levels = np.repeat(rng.normal(size=(20, 1, 1)), 12, axis=2)
+    names = {series[0, 0]: number for number, series in enumerate(levels)}
+
+    def name_of(past: np.ndarray) -> np.ndarray:
+        return np.eye(len(names))[[names[series[0, 0]] for series in past]]
+
+    found = rolling_forecast(name_of, levels, levels[:3], 2, strengths=(0.1, 1e4))
+    assert found.strength == 1e4
+
+
+def test_rolling_forecast_refuses() -> None:
+    waves = np.zeros((4, 1, 8))
+    with pytest.raises(SettingsError, match="horizon=0"):
+        rolling_forecast(lambda past: past[:, 0], waves, waves, 0)
+    with pytest.raises(DataError, match="8 steps leave none"):
+        rolling_forecast(lambda past: past[:, 0], waves, waves, 5)
+    with pytest.raises(DataError, match="expected \\(N, channels, T\\)"):
+        rolling_forecast(lambda past: past[:, 0], waves[:, 0], waves, 2)
+    broken = waves.copy()
+    broken[1, 0, 3] = np.nan
+    with pytest.raises(DataError, match="NaN"):
+        rolling_forecast(lambda past: past[:, 0, -1:], broken, waves, 2)

@@ -13,6 +13,7 @@ from .floors import text_vectors as text_vectors
 from .floors import with_floors as with_floors
 from .forecasting import Forecast as Forecast
 from .forecasting import ridge_forecast as ridge_forecast
+from .forecasting import rolling_forecast as rolling_forecast
 from .forecasting import svm_probe as svm_probe
 from .geometry import alignment as alignment
 from .geometry import cross_uniformity as cross_uniformity

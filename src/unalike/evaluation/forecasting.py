@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -164,4 +165,90 @@ def ridge_forecast(
         naive_mse=float((naive**2).mean()),
         naive_mae=float(np.abs(naive).mean()),
         strength=float(best),
+    )
+
+
+def rolling_forecast(
+    encode: Callable[[Any], Any],
+    train: Any,
+    test: Any,
+    horizon: int,
+    *,
+    first: int | None = None,
+    strengths: Sequence[float] = (0.1, 1, 10, 100, 1000),
+    folds: int = 5,
+) -> Forecast:
+    """Predict the next steps of many short series, from every step on, by a ridge regression on a vector of the past.
+
+    The encoder is given what lies before the origin of a forecast and nothing else. One regression serves all origins;
+    its penalty is chosen on folds that keep the origins of a series together.
+
+    Args:
+        encode: from series ``(B, channels, t)`` of any length t to vectors ``(B, D)``, arrays or tensors.
+        train: ``(N, channels, T)``, an array or a tensor: series that the regression is learnt from.
+        test: ``(Q, channels, T)``: series that are forecast.
+        horizon: steps to predict.
+        first: steps before the first origin; as many as the horizon unless given.
+        strengths: penalties to choose from.
+        folds: of the choice, at most as many as there are training series.
+
+    Returns:
+        Predictions of ``Q * origins`` rows, the series of the first origin first.
+
+    Raises:
+        DataError: shapes differ, a value is missing, fewer than two training series, or series too short.
+        SettingsError: no strength above zero, or no horizon or first step.
+
+    Example:
+        >>> import numpy as np
+        >>> from unalike.evaluation import rolling_forecast
+        >>> waves = np.sin(np.arange(24) / 3 + np.arange(30)[:, None])[:, None]
+        >>> found = rolling_forecast(lambda past: past[:, 0, -2:], waves[:20], waves[20:], 4, strengths=(1e-6,))
+        >>> found.predictions.shape, found.mse < 1e-6 < found.naive_mse
+        ((170, 4, 1), True)
+    """
+    from sklearn.linear_model import RidgeCV
+    from sklearn.model_selection import GroupKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    start = horizon if first is None else first
+    if min(horizon, start) < 1 or not strengths or min(strengths) <= 0:
+        raise SettingsError(
+            f"got horizon={horizon}, first={start}, strengths={strengths}; expected at least 1, and positive numbers"
+        )
+    shapes = [tuple(part.shape) for part in (train, test)]
+    if (
+        any(len(shape) != 3 for shape in shapes)
+        or shapes[0][1:] != shapes[1][1:]
+        or shapes[0][0] < 2
+        or not shapes[1][0]
+    ):
+        raise DataError(f"got series of {shapes[0]} and {shapes[1]}; expected (N, channels, T) and (Q, channels, T)")
+    origins = range(start, shapes[0][2] - horizon + 1)
+    if not origins:
+        raise DataError(f"series of {shapes[0][2]} steps leave none for {start} before and {horizon} after an origin")
+    sides = []
+    for part in (train, test):
+        values = np.asarray(part, np.float64)
+        if not np.isfinite(values).all():
+            raise DataError("the series hold NaN or infinity; fill gaps and cut all to one length first")
+        features = np.concatenate([np.asarray(encode(part[:, :, :origin]), np.float64) for origin in origins])
+        futures = np.concatenate([values[:, :, origin : origin + horizon].transpose(0, 2, 1) for origin in origins])
+        last = np.concatenate([values[:, :, origin - 1] for origin in origins])
+        sides.append((features, futures, last))
+    (learnt, targets, _), (asked, truth, last) = sides
+    groups = np.tile(np.arange(shapes[0][0]), len(origins))
+    cut = list(GroupKFold(min(folds, shapes[0][0])).split(learnt, groups=groups))
+    ridge = RidgeCV(alphas=list(strengths), cv=cut, scoring="neg_mean_squared_error")
+    model = make_pipeline(StandardScaler(), ridge).fit(learnt, targets.reshape(len(targets), -1))
+    found = model.predict(asked).reshape(truth.shape)
+    error, naive = found - truth, last[:, None] - truth
+    return Forecast(
+        predictions=found,
+        mse=float((error**2).mean()),
+        mae=float(np.abs(error).mean()),
+        naive_mse=float((naive**2).mean()),
+        naive_mae=float(np.abs(naive).mean()),
+        strength=float(ridge.alpha_),
     )
