@@ -117,8 +117,14 @@ def embed_prepared(
     """Normalised vectors ``(N, D)`` of a prepared column, in chunks, without gradient."""
     learner.module.to(device).eval()
     if kind == "text" and isinstance(prepared, encoders.PackedTokens):
-        budget = encoders.budget_for(learner.encoders[kind])
-        return encoders.embed_tokens(prepared, lambda some: learner.embed(kind, some.to(device)), rows, budget=budget)
+        encoder = learner.encoders[kind]
+        return encoders.embed_tokens(
+            prepared,
+            lambda some: learner.embed(kind, some.to(device)),
+            rows,
+            budget=encoders.budget_for(encoder),
+            threads=encoders.threads_for(encoder),
+        )
     rows = np.arange(len(prepared)) if rows is None else rows
     parts = [
         learner.embed(kind, prepared.take(rows[start : start + CHUNK]).to(device)).cpu().numpy()

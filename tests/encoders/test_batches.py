@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from unalike.encoders import (
     embed_texts,
     embed_tokens,
     even_batches,
+    threads_for,
 )
 from unalike.errors import SettingsError
 
@@ -100,3 +102,29 @@ def test_sentence_transformers_vectors(tmp_path: Path):
     texts = [*mixed(100), "", "red", "red"]
     found = embed_texts(SentenceTransformersEncoder(tmp_path / "sentences"), texts)
     np.testing.assert_allclose(found, model.encode(texts), atol=1e-5)
+
+
+def test_several_batches_at_once_give_the_same_vectors():
+    texts = mixed(200)
+    encoder = TextTransformer.from_texts(texts, vocabulary=300, width=16, depth=1, heads=2).eval()
+    packed = encoder.prepare(TextColumn(texts))
+    before, seen = torch.get_num_threads(), set()
+
+    def embed(tokens):
+        seen.add((threading.get_ident(), torch.get_num_threads()))
+        return encoder(tokens).vector
+
+    together = embed_tokens(packed, embed, budget=64, threads=3)
+    assert len(seen) > 1
+    assert {count for _, count in seen} == {1}
+    assert torch.get_num_threads() == before
+    alone = embed_tokens(packed, lambda tokens: encoder(tokens).vector, budget=64)
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+
+    def fails(tokens):
+        raise ValueError("this batch cannot be read")
+
+    with pytest.raises(ValueError, match="cannot be read"):
+        embed_tokens(packed, fails, budget=64, threads=3)
+    assert torch.get_num_threads() == before
+    assert threads_for(encoder) == before

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,17 +83,49 @@ def even_batches(
         yield order[start:]
 
 
-@torch.no_grad()
+def threads_for(encoder: nn.Module) -> int:
+    """How many batches an encoder can compute at once: one for each thread of torch, where it stands on the CPU.
+
+    A batch of texts is too small to be worth sharing: two threads that take turns at its matrices wait for one another
+    at every layer. Processes of a group compute one batch together, so that they go through them one by one.
+    """
+    together = torch.distributed.is_available() and torch.distributed.is_initialized()
+    on_cpu = all(parameter.device.type == "cpu" for parameter in encoder.parameters())
+    return torch.get_num_threads() if on_cpu and not together else 1
+
+
+@contextlib.contextmanager
+def at_once(threads: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """A ``map`` whose calls run at once, in so many threads that each compute on one core; results come in order."""
+    if threads < 2:
+        yield map
+        return
+    before = torch.get_num_threads()
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)  # part of what each thread set holds for all
+
+
 def embed_tokens(
-    packed: PackedTokens, embed: Callable[[Tokens], Tensor], rows: np.ndarray | None = None, *, budget: int = BUDGET
+    packed: PackedTokens,
+    embed: Callable[[Tokens], Tensor],
+    rows: np.ndarray | None = None,
+    *,
+    budget: int = BUDGET,
+    threads: int = 1,
 ) -> np.ndarray:
     """Vectors of prepared texts, in their order; equal texts are computed once, and padding is left out.
 
     Args:
         packed: the texts, as their encoder prepared them.
-        embed: vectors ``(B, D)`` of a batch of tokens, without what is drawn at random.
+        embed: vectors ``(B, D)`` of a batch of tokens, without what is drawn at random; of several batches at once if
+            there are several threads.
         rows: which rows, all unless given.
         budget: most tokens of a batch; see `even_batches`.
+        threads: batches that are computed at once; see `threads_for`.
 
     Returns:
         float32 ``(N, D)``; of the shape (0, 0) where there is no row.
@@ -102,13 +137,17 @@ def embed_tokens(
     spans = zip(packed.offsets[rows].tolist(), packed.offsets[rows + 1].tolist(), strict=True)
     which = np.array([distinct.setdefault(packed.values[a:b].tobytes(), len(distinct)) for a, b in spans])
     firsts = rows[np.unique(which, return_index=True)[1]]
-    vectors: np.ndarray | None = None
-    for batch in even_batches(packed.offsets[firsts + 1] - packed.offsets[firsts], budget=budget):
-        found = embed(packed.take(firsts[batch])).float().cpu().numpy()
-        if vectors is None:
-            vectors = np.empty((len(firsts), found.shape[1]), np.float32)
-        vectors[batch] = found
-    assert vectors is not None
+
+    @torch.no_grad()
+    def embedded(batch: np.ndarray) -> np.ndarray:
+        return embed(packed.take(firsts[batch])).float().cpu().numpy()
+
+    batches = list(even_batches(packed.offsets[firsts + 1] - packed.offsets[firsts], budget=budget))
+    with at_once(min(threads, len(batches))) as mapped:
+        found = list(mapped(embedded, batches))
+    vectors = np.empty((len(firsts), found[0].shape[1]), np.float32)
+    for batch, part in zip(batches, found, strict=True):
+        vectors[batch] = part
     return vectors if len(firsts) == len(rows) else vectors[which]
 
 
@@ -133,6 +172,11 @@ def embed_texts(encoder: TextEncoder, texts: Sequence[str]) -> np.ndarray:
     encoder.eval()
     try:
         packed = encoder.prepare(TextColumn(list(texts)))
-        return embed_tokens(packed, lambda tokens: encoder(tokens.to(device)).vector, budget=budget_for(encoder))
+        return embed_tokens(
+            packed,
+            lambda tokens: encoder(tokens.to(device)).vector,
+            budget=budget_for(encoder),
+            threads=threads_for(encoder),
+        )
     finally:
         encoder.train(training)
