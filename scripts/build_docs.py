@@ -20,7 +20,7 @@ from pathlib import Path
 
 from unalike import checking, objectives, systems
 from unalike.claims import board, read_rows
-from unalike.claims.rows import Row, reason
+from unalike.claims.rows import Row, reason, unfinished
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -145,7 +145,9 @@ def page(system: systems.System) -> str:
         "",
     ]
     if why:
-        lines += ["### What did not come out as the paper says", "", why, ""]
+        held = not unfinished(row.results)
+        heading = "What these numbers do not say" if held else "What did not come out as the paper says"
+        lines += [f"### {heading}", "", why, ""]
     if paper.kind == "learner":
         lines += [
             "## On your own data",
