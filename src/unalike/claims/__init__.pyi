@@ -57,6 +57,8 @@ from .searches import recall_after_500_pairs as recall_after_500_pairs
 from .searches import recall_at_100 as recall_at_100
 from .searches import run_search as run_search
 from .searches import without_learning as without_learning
+from .series import forecast_error as forecast_error
+from .series import kept_over_left_out as kept_over_left_out
 from .speech import codes_in_use as codes_in_use
 from .speech import letters_said as letters_said
 from .trial import Side as Side
