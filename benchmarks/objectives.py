@@ -2,6 +2,7 @@
 
     python benchmarks/objectives.py                                    # the README's table
     python benchmarks/objectives.py --sizes 4096 --widths 128 --families symmetric --rounds 9
+    python benchmarks/objectives.py --sizes 4096 --widths 128 --no-memory --busy 1   # a core has other work
 
 All contenders of a case run in one process, one after the other in each round (A B C A B C ...); a ratio is the median
 of the rounds' ratios. In each round the rate of matrix multiplication is measured too, on tiles that stay in the cache:
@@ -13,14 +14,16 @@ installed are left out.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import json
+import os
 import platform
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -272,6 +275,21 @@ def run_case(family: str, batch: int, width: int, rounds: int, patience: float, 
     return rows
 
 
+@contextlib.contextmanager
+def others_at_work(count: int) -> Iterator[None]:
+    """While open, so many other processes never pause, each on a core of its own."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        for number, other in enumerate(others if cores else []):
+            os.sched_setaffinity(other.pid, {cores[number % len(cores)]})
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
 def extra_memory(family: str, batch: int, width: int, name: str) -> float | None:
     """Peak of resident memory over what is there before the step, in a process of its own; Linux only."""
     command = [sys.executable, __file__, "--peak", name, "--families", family]
@@ -327,6 +345,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds, after one that does not count")
     parser.add_argument("--patience", type=float, default=10.0, help="seconds a step beyond which one round must do")
     parser.add_argument("--no-memory", action="store_true", help="leave out the processes that measure memory")
+    parser.add_argument("--busy", type=int, default=0, help="cores that other processes keep busy meanwhile")
     parser.add_argument("--output", type=Path, default=Path("objectives.json"), help="where the JSON goes")
     parser.add_argument("--peak", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -338,7 +357,8 @@ def main() -> None:
         for batch in options.sizes:
             for width in options.widths:
                 torch._dynamo.reset()
-                fresh = run_case(family, batch, width, options.rounds, options.patience, not options.no_memory)
+                with others_at_work(options.busy):
+                    fresh = run_case(family, batch, width, options.rounds, options.patience, not options.no_memory)
                 rows += fresh
                 rate = fresh[0].multiplication_gflops
                 print(
@@ -357,6 +377,7 @@ def main() -> None:
         "machine": platform.processor() or platform.machine(),
         "python": platform.python_version(),
         "temperature": TEMPERATURE,
+        "busy cores": options.busy,
     }
     options.output.write_text(json.dumps({"about": about, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
     print(f"\n{backend()}, {about['threads']} threads, torch {about['torch']}\n\n{table(rows)}")

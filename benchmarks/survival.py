@@ -165,6 +165,8 @@ def disturb(case: Case, place: Path, number: int, dice: random.Random, which: in
                 case.problems.append(f"run {number}: ended with {ended.code}: {ended.said[-400:]}")
         elif ended.code == -which and not ended.said.strip():  # it has done nothing yet: the interpreter is starting
             case.counts[f"{name} before the command listened to it"] += 1
+        elif ended.code == -which and (folder / "run.json").exists() and not unfinished(folder):
+            case.counts[f"{name} when the run was done and only its scores were to be printed"] += 1
         elif ended.code != 130 or "Traceback" in ended.said:
             case.problems.append(f"run {number}: {name} ended with {ended.code}: {ended.said[-400:]}")
         elif unfinished(folder) and "unalike fit --resume" not in ended.said:
