@@ -25,16 +25,23 @@ from unalike import encoders, training
 
 
 def in_turns(learner: training.Learner) -> training.Learner:
-    """A learner whose head takes a step on every batch before its encoder does."""
+    """A learner whose head takes a step on every batch before its encoder does, which has a parameter without parts."""
     whole, head = learner.loss, learner.modules["projector"]
     encoder = learner.encoders["image"]
     assert whole is not None
+    encoder.bend = torch.nn.Parameter(torch.tensor(0.1))
+    encoder.register_forward_hook(bent)
 
     def updates(views: Any) -> Iterator[training.Update]:
         yield whole(views), head.parameters()
         yield whole(views), encoder.parameters()
 
     return dataclasses.replace(learner, loss=None, updates=updates)
+
+
+def bent(encoder: torch.nn.Module, given: Any, found: encoders.Encoded) -> encoders.Encoded:
+    """The vectors of an encoder, changed in a way that no normalisation undoes."""
+    return dataclasses.replace(found, vector=found.vector + encoder.bend * found.vector.square())
 
 
 def train(folder: Path, system: str, steps: int, stop: int, group: training.Alone, shard: bool) -> None:
@@ -55,7 +62,7 @@ def train(folder: Path, system: str, steps: int, stop: int, group: training.Alon
     if shard:
         counts = [sum(p.numel() for p in encoder.parameters()) for encoder in learner.encoders.values()]
         processes = training.shard(learner.module, training.shardable(group, settings))
-        own = [sum(p.to_local().numel() for p in encoder.parameters()) for encoder in learner.encoders.values()]
+        own = [sum(p.to_local().numel() for p in e.parameters() if p.ndim) for e in learner.encoders.values()]
         assert all(mine < 0.55 * count for mine, count in zip(own, counts, strict=True)), (own, counts)
     listener = training.Listener(on_step=heard)
     folder.mkdir(exist_ok=True)
