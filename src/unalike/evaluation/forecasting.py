@@ -92,6 +92,19 @@ class Forecast:
     strength: float
 
 
+def compared(found: np.ndarray, truth: np.ndarray, last: np.ndarray, strength: float) -> Forecast:
+    """A forecast and its errors beside those of saying that all stays as it was ``last``."""
+    error, naive = found - truth, last[:, None] - truth
+    return Forecast(
+        predictions=found,
+        mse=float((error**2).mean()),
+        mae=float(np.abs(error).mean()),
+        naive_mse=float((naive**2).mean()),
+        naive_mae=float(np.abs(naive).mean()),
+        strength=strength,
+    )
+
+
 def ridge_forecast(
     vectors: np.ndarray,
     series: np.ndarray,
@@ -157,15 +170,7 @@ def ridge_forecast(
 
     best = min(strengths, key=cost)
     found = predicted(best, asked)
-    error, naive = found - truth, last[:, None] - truth
-    return Forecast(
-        predictions=found,
-        mse=float((error**2).mean()),
-        mae=float(np.abs(error).mean()),
-        naive_mse=float((naive**2).mean()),
-        naive_mae=float(np.abs(naive).mean()),
-        strength=float(best),
-    )
+    return compared(found, truth, last, float(best))
 
 
 def rolling_forecast(
@@ -243,12 +248,4 @@ def rolling_forecast(
     ridge = RidgeCV(alphas=list(strengths), cv=cut, scoring="neg_mean_squared_error")
     model = make_pipeline(StandardScaler(), ridge).fit(learnt, targets.reshape(len(targets), -1))
     found = model.predict(asked).reshape(truth.shape)
-    error, naive = found - truth, last[:, None] - truth
-    return Forecast(
-        predictions=found,
-        mse=float((error**2).mean()),
-        mae=float(np.abs(error).mean()),
-        naive_mse=float((naive**2).mean()),
-        naive_mae=float(np.abs(naive).mean()),
-        strength=float(ridge.alpha_),
-    )
+    return compared(found, truth, last, float(ridge.alpha_))
