@@ -16,7 +16,7 @@ PACKAGE = ROOT / "src" / "unalike"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = [
-    {"errors", "records", "registry", "settings"},
+    {"errors", "printing", "records", "registry", "settings"},
     {"files"},
     {"data"},
     {"views"},

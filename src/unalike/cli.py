@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 import shlex
 import signal
 import sys
 import textwrap
+import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
-from rich.table import Table
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg
 
 from unalike.errors import DataError, SettingsError, UnalikeError
-from unalike.records import Kind, Paper
+from unalike.printing import Column, Listing, broken
+from unalike.records import Kind, Paper, Recipe
 from unalike.training.settings import Training
 
 if TYPE_CHECKING:
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
 KINDS = ("image", "text", "audio", "video", "series", "array", "tags", "labels")
 """Kinds of columns that ``--KIND COLUMN`` and ``--KIND:VARIANT COLUMN`` may name."""
 
-out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+# Lines are broken where a terminal ends; a file or another program gets them whole.
+out = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+err = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
 def told(*, metavar: str) -> Any:
@@ -408,15 +412,43 @@ def with_settings(command: type, arguments: Sequence[str]) -> type:
             slug = arguments[position + 1]
         elif word.startswith(f"{flag}="):
             slug = word.partition("=")[2]
-    if slug is None:
-        return command
-    from unalike import systems
+    fields: dict[str, type] = {}
+    recipe = None
+    if slug is not None:
+        from unalike import systems
 
-    settings = systems.find(slug, kind=kind).settings
-    fields: list[Any] = [("settings", OmitArgPrefixes[settings], field(default_factory=settings))]  # type: ignore
-    named = dataclasses.make_dataclass(f"{command.__name__}System", fields, bases=(command,), frozen=True)
+        found = systems.find(slug, kind=kind)
+        fields["settings"], recipe = found.settings, found.recipe
+    if command is Fit:
+        fields["training"] = training_told(recipe)
+    if not fields:
+        return command
+    shown: list[Any] = [(name, OmitArgPrefixes[each], field(default_factory=each)) for name, each in fields.items()]  # type: ignore
+    named = dataclasses.make_dataclass(f"{command.__name__}System", shown, bases=(command,), frozen=True)
     named.__doc__ = command.__doc__
     return named
+
+
+def training_told(recipe: Recipe | None) -> type[Training]:
+    """The settings of a training with what a system's recipe fills in as their defaults in the help."""
+    hints = typing.get_type_hints(Training)
+    filled: list[Any] = []
+    for each in dataclasses.fields(Training):
+        if each.default is not None:
+            continue
+        kind = next(part for part in typing.get_args(hints[each.name]) if part is not type(None))
+        choices = [str(choice) for choice in typing.get_args(kind)]
+        value = getattr(recipe, each.name, None)
+        by_recipe = each.name in {known.name for known in dataclasses.fields(Recipe)}
+        shown = "(default: the recipe's)" if recipe is None else f"(default: {value})"
+        option = arg(
+            metavar="{" + ",".join(choices) + "}" if choices else kind.__name__.upper(),
+            help_behavior_hint=shown if by_recipe else "",
+        )
+        filled.append((each.name, Annotated[hints[each.name], option], field(default=None)))
+    told = dataclasses.make_dataclass(Training.__name__, filled, bases=(Training,), frozen=True, kw_only=True)
+    told.__doc__ = "How long, how fast and on what to train; each system has a recipe (unalike systems SLUG)."
+    return told
 
 
 def own_settings(arguments: Fit | Adapt | Audit) -> dict[str, Any] | None:
@@ -500,7 +532,7 @@ def fit(arguments: Fit, roles: Mapping[str, str]) -> None:
                     unseen=arguments.unseen,
                     holdout=arguments.holdout,
                     out=arguments.out,
-                    training=arguments.training,
+                    training=Training(**dataclasses.asdict(arguments.training)),
                     processes=processes,
                     **dataclasses.asdict(arguments.columns),
                 )
@@ -599,24 +631,25 @@ def search(arguments: Search, roles: Mapping[str, str]) -> None:
     if arguments.html is not None and arguments.query is None:
         raise SettingsError("--html writes a page for one query; give it without --text, --audio or --image")
     hits = run.search(arguments.query or roles, arguments.k, by=arguments.by)
-    table = Table(box=None, pad_edge=False)
-    for name in ("rank", "score", "id", "text", "label"):
-        if name in ("rank", "score", "id") or any(getattr(hit, name) for hit in hits):
-            table.add_column(name, justify="right" if name in ("rank", "score") else "left")
-    for hit in hits:
-        cells = [str(hit.rank), f"{hit.score:.3f}", hit.id]
-        cells += [
-            shortened(getattr(hit, name) or "") for name in ("text", "label") if any(getattr(h, name) for h in hits)
+    told = [name for name in ("text", "label") if any(getattr(hit, name) for hit in hits)]
+    listing = Listing(
+        [
+            Column("rank", right=True),
+            Column("score", right=True),
+            Column("id"),
+            *(Column(name, least=12) for name in told),
         ]
-        table.add_row(*map(_escaped, cells))
-    out.print(table)
+    )
+    for hit in hits:
+        listing.add(str(hit.rank), f"{hit.score:.3f}", hit.id, *(first_line(getattr(hit, name) or "") for name in told))
+    listing.show(out)
     if arguments.html is not None and arguments.query is not None:
         from unalike.pages import write_search
 
         out.print(f"Page: {write_search(run, arguments.query, hits, arguments.html)}")
 
 
-def shortened(text: str, most: int = 200) -> str:
+def first_line(text: str, most: int = 200) -> str:
     """A text as a table shows it: its beginning, on one line."""
     line = " ".join(text[: 2 * most].split())
     return line if len(line) <= most else line[: most - 1] + "…"
@@ -658,12 +691,10 @@ def score(arguments: Score, roles: Mapping[str, str]) -> None:
         f"{100 * found.false_alarms:g}% of {found.held_out} held-out rows may be"
         + (f"; {unread} rows could not be read" if unread else "")
     )
-    table = Table(box=None, pad_edge=False)
-    for name in ("strangest", "score", "alarm"):
-        table.add_column(name, justify="left" if name == "strangest" else "right")
+    listing = Listing([Column("strangest"), Column("score", right=True), Column("alarm")])
     for row in np.argsort(-np.nan_to_num(found.scores, nan=-1.0), kind="stable")[:10]:
-        table.add_row(found.ids[row], f"{found.scores[row]:.4f}", "yes" if found.alarms[row] else "")
-    out.print(table)
+        listing.add(found.ids[row], f"{found.scores[row]:.4f}", "yes" if found.alarms[row] else "")
+    listing.show(out)
     if arguments.out is not None:
         out.print(f"Scores of all rows: {found.save(arguments.out)}")
 
@@ -674,19 +705,18 @@ def cluster(arguments: Cluster, roles: Mapping[str, str]) -> None:
 
     run = unalike.load(arguments.run)
     found = clustering.cluster(run, arguments.clusters, role=arguments.role, seed=arguments.seed)
-    table = Table(box=None, pad_edge=False)
-    for name in ("cluster", "rows", "commonest class", "nearest to its centre"):
-        if name != "commonest class" or found.agreement is not None:
-            table.add_column(name, justify="right" if name in ("cluster", "rows") else "left")
+    classes = [] if found.agreement is None else [Column("commonest class", least=16)]
+    listing = Listing(
+        [Column("cluster", right=True), Column("rows", right=True), *classes, Column("nearest to its centre", least=24)]
+    )
     for number, size in enumerate(found.sizes.tolist()):
         inside = [found.labels[row] for row in (found.clusters == number).nonzero()[0]]
         named = [label for label in inside if label is not None]
         common = max(sorted(set(named)), key=named.count) if named else None
         shown = [f"{common} ({100 * named.count(common) / len(named):.0f}%)" if common else ""]
-        examples = "; ".join(shortened(found.texts[row] or found.ids[row], 40) for row in found.examples(number))
-        cells = [str(number), str(size), *(shown if found.agreement is not None else []), examples]
-        table.add_row(*map(_escaped, cells))
-    out.print(table)
+        examples = "; ".join(first_line(found.texts[row] or found.ids[row], 40) for row in found.examples(number))
+        listing.add(str(number), str(size), *(shown if classes else []), examples)
+    listing.show(out)
     if found.agreement is not None and found.chance is not None:
         for name, words in (("nmi", "NMI"), ("ari", "ARI"), ("accuracy", "accuracy, matched one to one")):
             value, chance = getattr(found.agreement, name), getattr(found.chance, name)
@@ -731,14 +761,20 @@ def audit(arguments: Audit, roles: Mapping[str, str]) -> None:
     names = {} if arguments.triggers is None else {"triggers": arguments.triggers}
 
     def show(folder: Path, found: Audited) -> None:
-        table = Table(box=None, pad_edge=False)
-        for name in ("trigger", "answers changed", "by noise", "drawn to one answer", "by noise", "that answer", ""):
-            table.add_column(name, justify="left" if name in ("trigger", "that answer", "") else "right")
+        shares = ("changed", "by noise", "to one answer", "by noise")
+        listing = Listing(
+            [
+                Column("trigger"),
+                *(Column(name, right=True) for name in shares),
+                Column("that answer", least=12),
+                Column(""),
+            ]
+        )
         for each in found.tried:
-            shares = (each.changed, each.by_noise, each.success, each.by_noise_success)
-            cells = (f"{100 * share:.0f}%" for share in shares)
-            table.add_row(each.trigger, *cells, each.answer or "-", "LEARNED" if each.alarm else "")
-        out.print(table)
+            numbers = (each.changed, each.by_noise, each.success, each.by_noise_success)
+            cells = (f"{100 * share:.0f}%" for share in numbers)
+            listing.add(each.trigger, *cells, each.answer or "-", "LEARNED" if each.alarm else "")
+        listing.show(out)
         if found.strangest:
             shown = ", ".join(f"{row} ({far:.2f})" for row, far in found.strangest[:MOST_ROWS_SHOWN])
             out.print(f"Training rows whose captions it believes least: {shown}", markup=False)
@@ -779,14 +815,12 @@ def show_few_shots(table: Mapping[str, Mapping[int, tuple[float, float]]], class
         out.print(f"{classes} classes; with two labelled rows of each there would be a table of how well one does")
         return
     counts = list(next(iter(table.values())))
-    shown = Table(box=None, pad_edge=False)
-    shown.add_column("accuracy on the other labelled rows")
-    for count in counts:
-        shown.add_column(f"{count} shot{'s' * (count > 1)}", justify="right")
+    heads = [Column(f"{count} shot{'s' * (count > 1)}", right=True) for count in counts]
+    listing = Listing([Column("accuracy on the other labelled rows", least=16), *heads])
     for name, row in table.items():
         cells = (f"{mean:.3f}" + (f" ± {deviation:.3f}" if deviation else "") for mean, deviation in row.values())
-        shown.add_row(name, *cells)
-    out.print(shown)
+        listing.add(name, *cells)
+    listing.show(out)
 
 
 HEADLINE = ("knn_accuracy", "linear_probe", "recall@1/", "recall@10/", "zero_shot", "effective_rank")
@@ -801,15 +835,18 @@ def headline(scores: Sequence[Measured]) -> list[Measured]:
 
 def show_scores(scores: Sequence[Measured]) -> None:
     """The score table: each value beside its floors."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("score")
-    table.add_column("value", justify="right")
-    table.add_column("floors")
-    table.add_column("n", justify="right")
+    listing = Listing(
+        [
+            Column("score"),
+            Column("value", right=True),
+            Column("n", right=True),
+            Column("floors", least=30, lists=True),
+        ]
+    )
     for score in scores:
         floors = ", ".join(f"{name} {value:.3f}" for name, value in score.floors.items())
-        table.add_row(score.name, f"{score.value:.3f}", floors, str(score.n))
-    out.print(table)
+        listing.add(score.name, f"{score.value:.3f}", str(score.n), floors)
+    listing.show(out)
 
 
 def export(arguments: Export, roles: Mapping[str, str]) -> None:
@@ -889,24 +926,23 @@ def compare(arguments: Compare, roles: Mapping[str, str]) -> None:
 
 
 def show_row(row: Any, words: Mapping[str, str] = {}) -> None:
-    """A row as a table: both arms, the difference with its interval, the verdict, the floors."""
+    """A row, measure by measure: its arms, the difference with its interval, the verdict, the floors."""
     from unalike.claims.board import effect
 
     slugs = {"system": row.slug, "baseline": row.baseline or "baseline"}
-    table = Table(box=None, pad_edge=False)
-    for name in ("measured", "arms", "effect [95% interval]", "verdict", "floors"):
-        table.add_column(name)
     for result in row.results:
-        arms = ((slugs.get(name, name), sum(values) / len(values)) for name, values in result.values.items())
-        means = "\n".join(f"{name} {mean:.3g}" for name, mean in arms)
-        floors = "\n".join(f"{name} {value:.3f}" for name, value in result.floors.items())
-        name = f"{result.name}\n(mechanism)" if result.mechanism else result.name
-        table.add_row(
-            *(_escaped(each) for each in (name, means, effect(result))),
-            words.get(result.verdict, result.verdict),
-            floors,
-        )
-    out.print(table)
+        kind = " (mechanism)" if result.mechanism else ""
+        out.print(f"{result.name}{kind}: {words.get(result.verdict, result.verdict)}", style="bold", markup=False)
+        means = ((slugs.get(name, name), sum(values) / len(values)) for name, values in result.values.items())
+        told = {
+            "arms": "; ".join(f"{name} {mean:.3g}" for name, mean in means),
+            "effect": effect(result),
+            "floors": "; ".join(f"{name} {value:.3f}" for name, value in result.floors.items()),
+        }
+        for name, text in told.items():
+            lines = broken(text, out.width - 10 if out.is_terminal else len(text), "; ")
+            for number, line in enumerate(lines if text else []):
+                out.print(f"  {name if number == 0 else '':<6}  {line}", markup=False, soft_wrap=True)
     out.print(
         f"{len(row.seeds)} pairs, {row.seconds['all']:.0f} s, largest process {row.memory:.0f} MiB, "
         f"each trial opened the test split {' or '.join(map(str, row.reads))} time"
@@ -921,18 +957,26 @@ def show_systems(arguments: Systems, roles: Mapping[str, str]) -> None:
         show_card(systems.find(arguments.slug))
         return
     rows = read_rows(stored())
-    table = Table(box=None, pad_edge=False)
-    for name in ("no.", "system", "modality", "learns from", "paper", "verdict", "mechanism"):
-        table.add_column(name, justify="right" if name == "no." else "left")
+    listing = Listing(
+        [
+            Column("no.", right=True),
+            Column("system"),
+            Column("modality"),
+            Column("verdict"),
+            Column("mechanism"),
+            Column("learns from", least=11),
+            Column("paper", least=24, spare=True),
+        ]
+    )
     for system in systems.all_systems(arguments.modality):
         paper = system.paper
-        needs = ", ".join((*paper.roles, *wanted(paper))) or (ANY if paper.kind == "learner" else paper.kind)
+        needs = ", ".join((*paper.roles, *wanted(paper))) or ("two or more" if paper.kind == "learner" else paper.kind)
         row = rows.get(system.slug)
         verdicts = ("", "") if row is None else (row.first.verdict, row.mechanism or "")
-        table.add_row(
-            str(paper.number or ""), system.slug, paper.modality, needs, f"{paper.title} ({paper.year})", *verdicts
+        listing.add(
+            str(paper.number or ""), system.slug, paper.modality, *verdicts, needs, f"{paper.title} ({paper.year})"
         )
-    out.print(table)
+    listing.show(out)
     out.print("\nunalike systems SLUG shows a system's card, unalike check SLUG measures its claim here.")
 
 
@@ -1006,13 +1050,21 @@ def show_data(arguments: Data, roles: Mapping[str, str]) -> None:
     if words:
         show_set(card(words[0]))
         return
-    table = Table(box=None, pad_edge=False)
-    for name in ("name", "what", "kinds", "where", "download"):
-        table.add_column(name, justify="right" if name == "download" else "left")
+    listing = Listing(
+        [
+            Column("name"),
+            Column("where", least=12),
+            Column("what", least=30),
+            Column("kinds", least=40, spare=True),
+        ]
+    )
     for record in CATALOGUE:
-        size = f"{record.size / 1e6:.0f} MB" if record.size else ""
-        table.add_row(record.name, record.title, ", ".join(record.kinds) or "weights", record.origin, size)
-    out.print(table)
+        size = f", {record.size / 1e6:.0f} MB" if record.size else ""
+        listing.add(record.name, f"{record.origin}{size}", record.title, ", ".join(record.kinds) or "weights")
+    listing.show(out)
+    out.print(
+        "\nunalike data NAME shows a set's card, unalike data get NAME fetches it, unalike fit NAME learns from it."
+    )
 
 
 def show_set(card: Card) -> None:
@@ -1059,10 +1111,10 @@ def show_version() -> None:
 
 def show_help() -> None:
     out.print("usage: unalike COMMAND [...]\n\nContrastive learning for every modality.\n")
-    table = Table(box=None, pad_edge=False, show_header=False)
     for name, kind in COMMANDS.items():
-        table.add_row(f"  {name}", (kind.__doc__ or "").split(";")[0].strip().rstrip(".") + ".")
-    out.print(table)
+        first = re.split(r"[.;](?:\s|$)", " ".join((kind.__doc__ or "").split()))[0]
+        line = textwrap.fill(f"  {name:<10}{first}.", out.width, subsequent_indent=" " * 12)
+        out.print(line, markup=False, soft_wrap=True)
     out.print(
         "\nStart here:\n"
         "  unalike fit photos/                 learn from a folder of pictures\n"

@@ -90,11 +90,11 @@ def test_help_of_every_command_is_free_of_what_says_nothing(capsys: pytest.Captu
 
 
 def test_long_texts_are_shortened_in_a_table() -> None:
-    from unalike.cli import shortened
+    from unalike.cli import first_line
 
-    assert shortened("a bell\n  that rings") == "a bell that rings"
-    assert shortened("word " * 300_000) == "word " * 39 + "word…"
-    assert len(shortened("x" * 10**6)) == 200
+    assert first_line("a bell\n  that rings") == "a bell that rings"
+    assert first_line("word " * 300_000) == "word " * 39 + "word…"
+    assert len(first_line("x" * 10**6)) == 200
 
 
 def test_a_folder_of_pictures(place: Path) -> None:
