@@ -119,17 +119,17 @@ class Embed:
 
 @dataclass(frozen=True)
 class Search:
-    """Find what is alike: by words, by a picture, recording or clip, or by the id of a row. Where sets of labels were
-    learned, find the labels of a text; after clicks, what comes next."""
+    """Find what is alike: by words, by a picture, recording, clip or series, or by the id of a row. Where sets of
+    labels were learned, find the labels of a text; after clicks, what comes next."""
 
     run: Positional[Annotated[Path, told(metavar="RUN")]]
     """A run directory."""
     query: Positional[Annotated[str | None, told(metavar="QUERY")]] = None
-    """Words, the path of a picture, recording or clip, or a row's id. Several of them at once are given by kind in its
-    place: --text WORDS --audio FILE --image FILE."""
+    """Words, the path of a picture, recording, clip or series, or a row's id. Several of them at once are given by kind
+    in its place: --text WORDS --audio FILE --image FILE."""
     k: Annotated[int, arg(aliases=["-k"])] = 10
     """How many hits."""
-    by: Literal["auto", "words", "picture", "recording", "clip", "row"] = "auto"
+    by: Literal["auto", "words", "picture", "recording", "clip", "series", "row"] = "auto"
     """How to read the query."""
     html: Annotated[Path | None, told(metavar="FILE")] = None
     """Write a page with pictures too."""

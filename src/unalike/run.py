@@ -19,6 +19,7 @@ from unalike.data import AudioColumn, ClipColumn, Collection, Column, ImageColum
 from unalike.data.clicks import table_of
 from unalike.data.clips import ANIMATED_SUFFIXES, CLIP_SUFFIXES
 from unalike.data.images import PICTURE_SUFFIXES
+from unalike.data.series import SERIES_SUFFIXES, read_one, series_column
 from unalike.data.sound import SOUND_SUFFIXES, read_header
 from unalike.errors import DataError, RunError
 from unalike.files import checksum, damaged, read_json, read_sealed, write_atomically, write_table
@@ -42,7 +43,7 @@ SEALED = (
     "report.html",
 )
 CHUNK = 512
-By = Literal["auto", "words", "picture", "recording", "clip", "row"]
+By = Literal["auto", "words", "picture", "recording", "clip", "series", "row"]
 
 
 @dataclass(frozen=True)
@@ -359,6 +360,8 @@ class Run:
             return "clip"
         if words not in self.items.ids and is_recording(words) and "audio" in self.kinds:
             return "recording"
+        if words not in self.items.ids and is_series(words) and "series" in self.kinds:
+            return "series"
         return "row" if words in self.items.ids else "words"
 
     def query(self, query: Any, by: By = "auto") -> tuple[np.ndarray, int | None]:
@@ -368,7 +371,8 @@ class Run:
             DataError: the run cannot read such a query.
         """
         words, asked, by = str(query), by, self.read_as(query, by)
-        if asked == "auto" and by == "words" and is_absent(words):
+        absent = is_absent(words) or ("series" in self.kinds and Path(words).suffix.lower() in SERIES_SUFFIXES)
+        if asked == "auto" and by == "words" and absent:
             other = "; --by words searches for these words" if "text" in self.kinds else ""
             raise DataError(
                 f"there is no file {words!r}, and no row of that id; ids look like {self.items.ids[0]!r}{other}"
@@ -401,6 +405,8 @@ class Run:
             read_header(Path(words))
         elif by == "clip":
             column = ClipColumn([Path(words)])
+        elif by == "series":
+            column = series_column([self.series_of(Path(words))], words)
         collection = Collection({kind: column}, name="query")
         vector = self.embed_column(collection, kind)[0]
         if not np.isfinite(vector).all():
@@ -408,6 +414,15 @@ class Run:
             reason = "".join(f": {failure.reason}" for failure in failures.values())
             raise DataError(f"{words!r} cannot be read as {BY_NAME[by]}{reason}")
         return vector, None
+
+    def series_of(self, path: Path) -> np.ndarray:
+        """The series ``(channels, steps)`` of a file, its channels as in the data that the run was made from."""
+        source = self.spec.source
+        names = source.roles.get("series", "").split(",")
+        channels = getattr(self.learner.encoders["series"], "channels", 1)
+        return read_one(
+            path, [name for name in names if name], id=source.id, channels=channels, encoding=source.encoding
+        )
 
     def query_of_parts(self, parts: Mapping[str, Any]) -> tuple[np.ndarray, list[str]]:
         """The vector ``(D,)`` of a query of several entries, and the roles that it looks through.
@@ -446,7 +461,8 @@ class Run:
         return np.abs(self.vectors[role]).sum(axis=1) > 0
 
     def search(self, query: Any, k: int = 10, *, by: By = "auto") -> list[Found]:
-        """The rows most alike to a query: words, a picture, recording or clip (or its path), or the id of a row.
+        """The rows most alike to a query: words, a picture, the path of a picture, recording, clip or series, or the id
+        of a row.
 
         Args:
             query: what to look for; several things at once by kind, as ``{"text": "a bell", "audio": "one.wav"}``,
@@ -631,17 +647,28 @@ def is_recording(words: str) -> bool:
     return is_file(words) and Path(words).suffix.lower() in SOUND_SUFFIXES
 
 
+def is_series(words: str) -> bool:
+    """Whether words are the path of a file that is named like a series."""
+    return is_file(words) and Path(words).suffix.lower() in SERIES_SUFFIXES
+
+
 def is_absent(words: str) -> bool:
     """Whether words are named like a file of pictures, sound or film, and there is none."""
     named = SOUND_SUFFIXES | PICTURE_SUFFIXES | CLIP_SUFFIXES | ANIMATED_SUFFIXES
     return Path(words).suffix.lower() in named and not is_file(words)
 
 
-AS: Mapping[str, By] = {"image": "picture", "text": "words", "audio": "recording", "video": "clip"}
+AS: Mapping[str, By] = {"image": "picture", "text": "words", "audio": "recording", "video": "clip", "series": "series"}
 """How an entry of each kind is read in a query."""
 KIND_OF: Mapping[str, str] = {by: kind for kind, by in AS.items()}
 
-BY_NAME = {"picture": "a picture", "words": "words", "recording": "a recording", "clip": "a clip"}
+BY_NAME = {
+    "picture": "a picture",
+    "words": "words",
+    "recording": "a recording",
+    "clip": "a clip",
+    "series": "the file of a series",
+}
 
 
 def read_record(folder: Path) -> dict[str, Any]:

@@ -58,6 +58,11 @@ def lay_series(folder: Path) -> None:
             wide.append(",".join(f"{value:.4f}" for value in wave[:8]) + f",{kind}")
     for name, lines in (("long", long), ("wide", wide)):
         (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    (folder / "new").mkdir()
+    waves = [(t, np.sin((t + 0.5) * 6.28 / 9)) for t in range(20)]
+    (folder / "new" / "heat.csv").write_text("\n".join(["time,heat", *(f"{t},{value:.4f}" for t, value in waves)]))
+    lines = ["load,heat", *(f"{1 - value:.4f},{value:.4f}" for _, value in waves)]
+    (folder / "new" / "machine.csv").write_text("\n".join(lines))
 
 
 def lay_recordings(folder: Path) -> None:

@@ -217,6 +217,70 @@ def read_file(path: Path, reading: Reading, encoding: str | None = None) -> np.n
     return values if times is None else in_time(values, data[times], times, reading)
 
 
+def read_one(
+    path: Path, names: Sequence[str] = (), *, id: str | None = None, channels: int = 1, encoding: str | None = None
+) -> np.ndarray:
+    """The one series ``(channels, steps)`` of a file, float32, NaN where a value is missing.
+
+    Args:
+        path: a table, a ``.ts`` or a ``.npy`` file.
+        names: columns of a table with its channels, in their order, or with its steps; all columns, in the order of
+            their names, unless given.
+        id: a column of a table that says to which series each row belongs.
+        channels: how many there are: fewer than ``names``, if these are steps.
+        encoding: of a text file.
+
+    Raises:
+        DataError: it cannot be read, lacks a column, or holds no series or several.
+
+    Example:
+        >>> from unalike.data.series import read_one
+        >>> written = (tmp / "heat.csv").write_text("time,heat\\n2,20.5\\n1,20.0\\n")
+        >>> read_one(tmp / "heat.csv")
+        array([[20. , 20.5]], dtype=float32)
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".ts":
+        cases, _ = read_ts(path)
+        return _only(cases, path)
+    table = None if suffix == ".npy" else open_table(path, encoding)
+    columns = [] if table is None else table.columns
+    missing = [name for name in names if name not in columns]
+    # Where rows of a table are series, a file may have one channel of any name, its rows being the steps.
+    if table is None or (missing == list(names) and len(names) != channels):
+        try:
+            return read_file(path, Reading(), encoding)
+        except DataError as error:
+            raise DataError(f"{path} cannot be read as a series: {error}") from error
+    if missing:
+        raise DataError(f"{path} has no column {', '.join(missing)}; a series here has {', '.join(names)}")
+    times = next((name for name in columns if name.lower() in TIMES and name not in names), None)
+    asked = [*names, *(each for each in (id, times) if each is not None and each in columns)]
+    data = table.read(dict.fromkeys(asked, "anything"))
+    if not len(data):
+        raise DataError(f"{path} has no rows")
+    if len(names) == channels and not any(_is_list(data[name].type) for name in names):
+        # Each row is a step.
+        owners = set(data[id].to_pylist()) if id in columns else {None}
+        if len(owners) > 1:
+            raise DataError(f"{path} holds {len(owners)} series, by its column {id}; expected one")
+        values = np.stack([numbers(data[name], name) for name in names])
+        try:
+            return values if times is None else in_time(values, data[times], times, Reading())
+        except DataError as error:
+            raise DataError(f"{path} cannot be read as a series: {error}") from error
+    reading, _ = from_table(data, names, None, None, str(path))
+    for failure in reading.failures.values():
+        raise DataError(f"{path} cannot be read as a series: {failure.reason}")
+    return _only([case for case in reading.cases if case is not None], path)
+
+
+def _only(cases: Sequence[np.ndarray], path: Path) -> np.ndarray:
+    if len(cases) != 1:
+        raise DataError(f"{path} holds {len(cases) or 'no'} series; expected one")
+    return cases[0]
+
+
 def in_time(values: np.ndarray, times: pa.ChunkedArray, name: str, reading: Reading) -> np.ndarray:
     """Steps in the order of their times.
 
