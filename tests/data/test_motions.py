@@ -11,7 +11,7 @@ from PIL import Image
 from unalike.data import Collection, open_set
 from unalike.data.clips import iter_frames
 from unalike.data.sets import motions
-from unalike.data.sets.drawing import Draws, art_of
+from unalike.data.sets.drawing import Draws, art_of, write_frames
 
 THINGS = {"train": (3, 2), "validation": (1, 1), "test": (2, 1)}
 RED = Image.new("RGBA", (32, 32), (250, 0, 0, 255))
@@ -89,7 +89,7 @@ def test_a_film_is_kept_without_loss_and_equal_frames_are_not_merged(made: Colle
 
 
 def test_equal_frames_stay_apart(tmp_path: Path) -> None:
-    motions.write_frames(tmp_path / "still.webp", [Image.new("RGB", (24, 24), (9, 9, 9))] * 5)
+    write_frames(tmp_path / "still.webp", [Image.new("RGB", (24, 24), (9, 9, 9))] * 5)
     assert len(list(iter_frames(tmp_path / "still.webp"))) == 5
 
 

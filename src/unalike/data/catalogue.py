@@ -467,6 +467,13 @@ CATALOGUE: tuple[SetRecord, ...] = (
         archives=(_PHOTOS,),
     ),
     SetRecord(
+        name="games",
+        title="1,200 films of 32 frames, 24 x 24 grey pixels: two Atari games played in five manners",
+        origin="rendered",
+        kinds=("video", "label"),
+        module="games",
+    ),
+    SetRecord(
         name="three-names",
         title="8,100 rows that name three stamps in three languages, with a voice that tells which is shown",
         origin="rendered",

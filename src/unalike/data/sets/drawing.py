@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +107,16 @@ def art_of(column: ImageColumn, row: int) -> Image.Image:
         raise TypeError(f"art comes as the bytes of its file, not as {type(source).__name__}")
     with Image.open(io.BytesIO(source)) as picture:
         return picture.convert("RGBA")
+
+
+def write_frames(path: Path, frames: Sequence[Image.Image]) -> None:
+    """Keep frames as a lossless animated WebP.
+
+    The format merges frames that follow each other and are equal; so that none is, the lowest bit of the first
+    pixel's blue tells even frames from odd ones.
+    """
+    marked = [frame.copy() for frame in frames]
+    for number, frame in enumerate(marked):
+        red, green, blue = frame.getpixel((0, 0))  # type: ignore[misc]
+        frame.putpixel((0, 0), (red, green, blue & 254 | number & 1))
+    marked[0].save(path, save_all=True, append_images=marked[1:], lossless=True, quality=50, method=0, duration=40)

@@ -15,7 +15,7 @@ from PIL import Image
 from unalike.data.collection import Collection
 from unalike.data.columns import ImageColumn
 from unalike.data.media import ClipColumn
-from unalike.data.sets.drawing import Draws, art_of, crop, open_photo
+from unalike.data.sets.drawing import Draws, art_of, crop, open_photo, write_frames
 from unalike.data.sets.emoji import open_set as open_emoji
 from unalike.data.sets.stored import groups_of, label_of, splits_of, write_rows
 
@@ -112,19 +112,6 @@ def film(art: Image.Image, motion: str, photos: Sequence[tuple[str, Image.Image]
         ground = Image.fromarray(np.rint((1 - share) * grounds[before] + share * grounds[before + 1]).astype(np.uint8))
         frames.append(_placed(ground, art, MOTIONS[motion](phase + time / period, way), size, off))
     return frames
-
-
-def write_frames(path: Path, frames: Sequence[Image.Image]) -> None:
-    """Keep frames as a lossless animated WebP.
-
-    The format merges frames that follow each other and are equal; so that none is, the lowest bit of the first
-    pixel's blue tells even frames from odd ones.
-    """
-    marked = [frame.copy() for frame in frames]
-    for number, frame in enumerate(marked):
-        red, green, blue = frame.getpixel((0, 0))  # type: ignore[misc]
-        frame.putpixel((0, 0), (red, green, blue & 254 | number & 1))
-    marked[0].save(path, save_all=True, append_images=marked[1:], lossless=True, quality=50, method=0, duration=40)
 
 
 def open_set(name: str, folder: Path) -> Collection:
