@@ -197,9 +197,10 @@ def test_same_bits_every_time():
 
 
 @needs_kernels
-@pytest.mark.parametrize("size", [0, 4000, 20000, 1 << 20])
-def test_stored_exponentials_change_nothing_but_time(size, monkeypatch):
-    """None, some or all tiles are kept; a second backward pass finds them unharmed."""
+@pytest.mark.parametrize(("size", "kept"), [(0, 0), (4000, 0), (4000, fast.KEPT), (20000, fast.KEPT), (1 << 20, 0)])
+def test_stored_exponentials_change_nothing_but_time(size, kept, monkeypatch):
+    """None, some or all tiles are kept, in small or large pages; a second backward pass finds them unharmed."""
+    monkeypatch.setattr(fast, "KEPT", kept)
     small_tiles(monkeypatch, 16, 32)
     q, k = brute.vectors(90, 30, 0).float(), brute.vectors(90, 30, 1).float()
     labels = torch.arange(90) % 7

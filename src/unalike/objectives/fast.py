@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -18,11 +19,12 @@ from unalike.pairing import Edges
 REACH = 60.0
 """``exp`` of this over many pairs stays a normal float32 number, and so does ``exp`` of its negative."""
 LOG2E = 1.0 / math.log(2.0)
-STORED = 28 << 20
-"""Bytes of exponentials that are kept between forward and backward in any case. Well within the 64 MiB that a loss may
-take, and below the 32 MiB from which the C library gives memory back to the system at once and pages come anew."""
+KEPT = 28 << 20
+"""Bytes that the C library keeps for the next call: it gives 32 MiB or more back at once, and pages come anew."""
+STORED = 54 << 20
+"""Bytes of exponentials that are kept between forward and backward in any case, of the 64 MiB that a loss may take."""
 
-_budget = [STORED]
+_budget: list[int | None] = [None]
 
 
 @contextmanager
@@ -30,7 +32,8 @@ def stored_exponentials(size: int) -> Iterator[None]:
     """Inside of the ``with``, keep up to ``size`` bytes of exponentials between forward and backward.
 
     What is kept need not be computed again, one of four multiplications; all of it is 4NM bytes, half of that for
-    scores of a set with itself. Otherwise 28 MiB are kept. Used by the native path only.
+    scores of a set with itself. Otherwise 54 MiB are kept and three times the size of the smaller side's vectors, which
+    is all of 4,096 x 4,096 scores; of a set with itself 28 MiB. Used by the native path only.
 
     Example:
         >>> import torch
@@ -236,9 +239,21 @@ def _store(task: Task, walk: Walk) -> Tensor | None:
     """Room for the exponentials, as much as there are and as `stored_exponentials` allows."""
     n, m = task.plan.shape
     half = task.symmetric and n > walk.tile_rows
-    floats = min((n * (n + walk.tile_rows) // 2 + walk.tile_rows**2) if half else n * m, _budget[-1] // 4)
+    budget = _budget[-1]
+    if budget is None:
+        budget = KEPT if task.symmetric else STORED + 3 * 4 * min(n, m) * walk.d
+    floats = min((n * (n + walk.tile_rows) // 2 + walk.tile_rows**2) if half else n * m, budget // 4)
     if floats < walk.tile_rows * walk.tile_columns:
         return None
-    stored = torch.empty(floats)
+    stored = _memory(floats)
     walk.stored, walk.stored_floats = stored.data_ptr(), floats
     return stored
+
+
+def _memory(floats: int) -> Tensor:
+    """Float32 memory, of much in large pages where the system has them: small ones cost a tenth of the whole loss."""
+    if 4 * floats <= KEPT:
+        return torch.empty(floats)
+    memory = mmap.mmap(-1, 4 * floats, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=torch.float32)

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define JOIN2(a, b) a##_##b
 #define JOIN(a, b) JOIN2(a, b)
@@ -430,15 +431,31 @@ static void add_places(const Walk *w, float **places, i64 count, i64 length) {
   else add_pieces(&s);
 }
 
+/* From 32 MiB on the C library gives memory back at once, so that its pages come anew with every call: then large ones,
+   since a page of 4 KiB costs more to bring than to fill. Null without memory. */
+enum { LARGE = 32 << 20 };
+
+static float *take(i64 floats) {
+  void *memory = 0;
+  size_t bytes = floats * sizeof(float);
+  if (bytes < LARGE) return posix_memalign(&memory, 64, bytes) ? 0 : memory;
+  memory = mmap(0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return 0;
+  madvise(memory, bytes, MADV_HUGEPAGE); /* a hint: without it the pages are small */
+  return memory;
+}
+
+static void give(float *memory, i64 floats) {
+  size_t bytes = floats * sizeof(float);
+  if (bytes < LARGE) free(memory);
+  else if (memory) munmap(memory, bytes);
+}
+
 static float **make_places(float *result, i64 count, i64 length) {
   float **places = calloc(count, sizeof(float *));
   if (!places) return 0;
   places[0] = result;
-  for (i64 place = 1; place < count; ++place) {
-    void *memory = 0;
-    if (posix_memalign(&memory, 64, length * sizeof(float))) memory = 0;
-    places[place] = memory;
-  }
+  for (i64 place = 1; place < count; ++place) places[place] = take(length);
   return places;
 }
 
@@ -449,9 +466,9 @@ static int all_there(float **places, i64 count) {
   return 1;
 }
 
-static void free_places(float **places, i64 count) {
+static void free_places(float **places, i64 count, i64 length) {
   if (!places) return;
-  for (i64 place = 1; place < count; ++place) free(places[place]);
+  for (i64 place = 1; place < count; ++place) give(places[place], length);
   free(places);
 }
 
@@ -468,8 +485,8 @@ int EXPORT(backward)(const Walk *w) {
     add_places(w, p.d_queries, columns, w->n * w->d);
     if (!w->symmetric) add_places(w, p.d_keys, rows, w->m * w->d);
   }
-  free_places(p.d_queries, columns);
-  free_places(p.d_keys, rows);
+  free_places(p.d_queries, columns, w->n * w->d);
+  free_places(p.d_keys, rows, w->m * w->d);
   return (int)p.failed;
 }
 
@@ -558,7 +575,7 @@ static int fused(const Walk *w) {
     run_all(&p);
     add_places(w, p.d_keys, p.row_blocks, w->m * w->d);
   }
-  free_places(p.d_keys, p.row_blocks);
+  free_places(p.d_keys, p.row_blocks, w->m * w->d);
   return (int)p.failed;
 }
 
