@@ -63,7 +63,7 @@ class Console:
         self._ale: Any = ale_py.ALEInterface()
         self._ale.setInt("random_seed", seed)
         self._ale.setFloat("repeat_action_probability", 0.0)
-        self._ale.loadROM(ale_py.roms.get_rom_path(game))
+        self._ale.loadROM(ale_py.roms.get_rom_path(game))  # type: ignore[arg-type]
         self._ale.reset_game()
 
     @property
@@ -113,7 +113,7 @@ def convert(name: str, sources: Sequence[Path], made: Path) -> None:
 def render(made: Path, games: Sequence[str], recordings: Mapping[str, int]) -> None:
     """Play and keep the set: recordings of each game for each split, no two films alike."""
     (made / "films").mkdir()
-    table, seen = [], set()
+    table, seen = [], set()  # type: ignore[var-annotated]
     numbers = [(split, number) for split, count in recordings.items() for number in range(count)]
     for game, (split, number) in itertools.product(games, numbers):
         for manner, frames in recording(game, Draws("games", game, split, number), seen).items():
