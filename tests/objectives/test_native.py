@@ -223,6 +223,31 @@ def test_stored_exponentials_change_nothing_but_time(size, kept, monkeypatch):
 
 
 @needs_kernels
+def test_memory_of_the_call_before_is_used_again(monkeypatch):
+    """Larger or smaller, of a call that went well or not, and never more than one piece of it."""
+    monkeypatch.setattr(fast, "KEPT", 0)
+    monkeypatch.setattr(fast, "_spare", [])
+    small_tiles(monkeypatch, 16, 32)
+
+    def bits(rows: int) -> list[torch.Tensor]:
+        a, b = (brute.vectors(rows, 16, seed).float().requires_grad_() for seed in (0, 1))
+        value = clip(a, b, logit_scale=20.0)
+        return [value, *brute.gradients(value, a, b)]
+
+    fresh = {}
+    for rows in (64, 96, 48):
+        fast._spare.clear()
+        fresh[rows] = bits(rows)
+        assert [piece.numel() for piece in fast._spare] == [rows * rows]
+    for rows, kept in ((64, 64), (96, 96), (48, 96), (96, 96)):
+        assert all(torch.equal(x, y) for x, y in zip(bits(rows), fresh[rows], strict=True))
+        assert [piece.numel() for piece in fast._spare] == [kept * kept]
+    monkeypatch.setattr(fast, "LENT", 100)
+    bits(64)
+    assert not fast._spare
+
+
+@needs_kernels
 def test_scores_of_too_wide_a_range_take_the_portable_path():
     kernels = native.kernels()
     q = brute.vectors(5, 4, 0).float()

@@ -25,6 +25,10 @@ STORED = 54 << 20
 """Bytes of exponentials that are kept between forward and backward in any case, of the 64 MiB that a loss may take."""
 
 _budget: list[int | None] = [None]
+_spare: list[Tensor] = []
+"""At most one piece of more than `KEPT` bytes that a call is done with: the C library keeps smaller ones itself."""
+LENT = 128 << 20
+"""Bytes that are kept so, at most."""
 
 
 @contextmanager
@@ -211,10 +215,9 @@ def whole(
         return None
     walk, alive = prepare(kernels, queries, keys, inverse, task, shift)
     n, m = task.plan.shape
+    stored = None
     if task.columns or task.symmetric:
-        stored = _store(task, walk)
-        if stored is not None:
-            alive.append(stored)
+        stored = _store(task, walk, lend=True)
         room = torch.empty(2 * n + m + edges.rows.shape[0])
         walk.room = room.data_ptr()
         alive.append(room)
@@ -230,13 +233,19 @@ def whole(
     d_keys = None if task.symmetric else torch.empty_like(keys)
     walk.d_queries = d_queries.data_ptr()
     walk.d_keys = None if d_keys is None else d_keys.data_ptr()
-    if not kernels.run("whole", walk):
+    done = kernels.run("whole", walk)
+    if stored is not None and KEPT < stored.nbytes <= LENT:
+        _spare[:] = [stored]
+    if not done:
         return None
     return sums.new_full((), walk.loss), d_queries, d_keys
 
 
-def _store(task: Task, walk: Walk) -> Tensor | None:
-    """Room for the exponentials, as much as there are and as `stored_exponentials` allows."""
+def _store(task: Task, walk: Walk, *, lend: bool = False) -> Tensor | None:
+    """Room for the exponentials, as much as there are and as `stored_exponentials` allows.
+
+    ``lend``: it may come from the call before, and goes back when this one is done.
+    """
     n, m = task.plan.shape
     half = task.symmetric and n > walk.tile_rows
     budget = _budget[-1]
@@ -245,7 +254,8 @@ def _store(task: Task, walk: Walk) -> Tensor | None:
     floats = min((n * (n + walk.tile_rows) // 2 + walk.tile_rows**2) if half else n * m, budget // 4)
     if floats < walk.tile_rows * walk.tile_columns:
         return None
-    stored = _memory(floats)
+    spare = _spare.pop() if lend and _spare else None
+    stored = spare if spare is not None and spare.numel() >= floats else _memory(floats)
     walk.stored, walk.stored_floats = stored.data_ptr(), floats
     return stored
 
