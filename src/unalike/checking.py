@@ -18,7 +18,9 @@ import torch
 from unalike import claims, decoding, encoders, systems, training
 from unalike.claims import Ground, Job, Outcome, Row, Sealed, Trial
 from unalike.claims.code import PACKAGE, Part, code_hash, part_of
+from unalike.claims.floors import floor_of, floors_of
 from unalike.claims.ground import SMALL
+from unalike.claims.harness import measured_arms
 from unalike.claims.metrics import functions_of, measured, named
 from unalike.claims.searches import FOUND as SEARCH_MEASURES
 from unalike.claims.trial import floors, run_trial
@@ -98,7 +100,7 @@ def confirm(
     """Take the stored row of a system over to code that has changed without changing what it computes.
 
     One seed of every arm is repeated; where each value has the same bits as before, the row is kept as measured on
-    the code that is here, and says so (``confirmed``).
+    the code that is here, and says so (``confirmed``). Measures without floors get those that there are.
 
     Raises:
         RunError: there is no row.
@@ -107,7 +109,7 @@ def confirm(
     found = systems.find(slug)
     row = claims.read_row(results / f"{slug}.json")
     code = claim_code(found)
-    if row.code == code:
+    if row.code == code and all(each.floors for each in row.results):
         return row
     row = claims.confirm(row, found.claim, work_of(found)(slug), code=code, jobs=jobs, tell=tell)
     row.save(results)
@@ -393,7 +395,7 @@ class DecoderWork(Work):
         drawn = {"seed": job.seed} if "seed" in {each.name for each in fields(found.settings)} else {}
         settings = read_dataclass(found.settings, drawn | dict(arm.settings), f"settings of {found.slug}")
         model, tokenizer = language_model(claim.encoder["text"]["name"])
-        collection = opened(claim.bed)
+        collection, fingerprint = read_once(claim.bed)
         trial = claims.run_generation(
             model,
             tokenizer,
@@ -409,7 +411,7 @@ class DecoderWork(Work):
             values=valued(claim, job.metrics, trial),
             reads=1,
             settings=resolved(found, arm, settings, dict(claim.training) | {"model": claim.encoder["text"]["name"]}),
-            data=f"{claim.bed.set}:{collection.fingerprint()}",
+            data=f"{claim.bed.set}:{fingerprint}",
         )
 
 
@@ -550,11 +552,26 @@ class SearchWork(Work):
             test=sealed if job.stage == "score" else None,
         )
         values = valued(claim, job.metrics or (0,), trial)
-        below = {
-            number: claims.without_learning(trial, SEARCH_MEASURES[metric])
-            for number in values
-            if job.floors and job.arm == "system" and (metric := claim.measures[int(number)].metric) in SEARCH_MEASURES
-        }
+        below: dict[str, dict[str, float]] = {}
+        bare = None
+        for number in values if job.floors and job.arm == "system" else ():
+            metric = claim.measures[int(number)].metric
+            assert callable(metric)
+            if metric in SEARCH_MEASURES:
+                below[number] = claims.without_learning(trial, SEARCH_MEASURES[metric])
+                continue
+            bare = bare or claims.run_search(
+                ground,
+                found,
+                arm=job.arm,
+                build=arm.build,
+                settings=settings,
+                options=options | {"learning_rate": 0.0},
+                seed=job.seed,
+                test=Sealed(ground.test),
+            )
+            floor = floor_of(metric, bare)
+            below[number] = {} if floor is None else {"before training": floor}
         losses = [row["loss"] for row in trial.log]
         shown = [float(np.mean(part)) for part in np.array_split(losses, min(40, len(losses)))] if losses else []
         return Outcome(
@@ -623,6 +640,18 @@ def ground_of(bed: Bed, claim: Claim) -> Ground:
     if key not in _GROUNDS:
         _GROUNDS[key] = Ground.of(bed, opened(bed), claim.encoder)
     return _GROUNDS[key]
+
+
+_COLLECTIONS: dict[str, tuple[Collection, str]] = {}
+
+
+def read_once(bed: Bed) -> tuple[Collection, str]:
+    """The data of a bed and their fingerprint, read once a worker."""
+    key = repr(bed)
+    if key not in _COLLECTIONS:
+        collection = opened(bed)
+        _COLLECTIONS[key] = collection, collection.fingerprint()
+    return _COLLECTIONS[key]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -730,9 +759,12 @@ def digest(start: Any, claim: Claim) -> str:
 def beside(
     ground: Ground, claim: Claim, arm: Arm, found: systems.System, job: Job, trial: Trial
 ) -> dict[str, dict[str, float]]:
-    """What each named metric reaches without learning, and with permuted classes."""
-    asked = {n: m for n in job.metrics if isinstance(m := claim.measures[n].metric, str)}
-    if not asked:
+    """What each metric reaches without learning, and those with a name with permuted classes too.
+
+    Of the measures whose first arm this is: a row has the floors of that one.
+    """
+    first = [n for n in job.metrics if measured_arms(claim, claim.measures[n])[0] == job.arm]
+    if not first:
         return {}
     untrained = run_trial(
         ground,
@@ -744,9 +776,17 @@ def beside(
         test=Sealed(ground.test),
         look=claim.views,
     )
-    others = floors(ground, trial, untrained)
     result: dict[str, dict[str, float]] = {}
-    for number, name in asked.items():
+    others: dict[str, Trial] = {}
+    if has_raw_vectors(trial) or any(isinstance(claim.measures[n].metric, str) for n in first):
+        others = floors(ground, trial, untrained)
+    # Raw features of several roles are no one space: a function may compare them.
+    raw = [others["raw features"]] if has_raw_vectors(trial) else []
+    for number in first:
+        name = claim.measures[number].metric
+        if not isinstance(name, str):
+            result[str(number)] = floors_of(name, untrained, raw)
+            continue
         metric, label = named(name)
         result[str(number)] = {
             floor: measured(name, other)
@@ -756,6 +796,13 @@ def beside(
         if metric.chance is not None:
             result[str(number)]["chance"] = metric.chance(trial, label)
     return result
+
+
+def has_raw_vectors(trial: Trial) -> bool:
+    """Whether rows without a model are vectors of one space."""
+    return [role.split(":")[0] in ("image", "text", "array", "series", "audio") for role in trial.scored.spaces] == [
+        True
+    ]
 
 
 def curves(trial: Trial) -> dict[str, Any]:

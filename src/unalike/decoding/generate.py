@@ -121,7 +121,8 @@ def hidden_states(model: Any, tokenizer: Any, texts: Sequence[str], *, max_token
         ids, mask = _tokenise(tokenizer, [text], number, model.device)
         ids, mask = ids[:, :max_tokens], mask[:, :max_tokens]
         check_prompt(model, ids, mask)
-        states = model(input_ids=ids, output_hidden_states=True, use_cache=False).hidden_states[-1]
+        # Without the head, whose logits nobody asks for.
+        states = model.base_model(input_ids=ids, output_hidden_states=True, use_cache=False).hidden_states[-1]
         found.append(states[0].float().cpu())
     return found
 
