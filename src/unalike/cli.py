@@ -307,7 +307,8 @@ class Check:
     again: bool = False
     """Forget the trials of an earlier check that was stopped or has finished."""
     confirm: bool = False
-    """Do not measure anew: take the row of changed code over, if one seed of every arm gives the same bits again."""
+    """Do not measure anew: take the row of changed code over, if one seed of every arm gives the same bits again, and
+    add floors that it lacks."""
     results: Annotated[Path, told(metavar="DIR")] = Path("results")
     """Where the rows are kept."""
 

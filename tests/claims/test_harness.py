@@ -196,6 +196,31 @@ def test_a_row_is_taken_over_where_one_seed_gives_the_same_bits(tmp_path):
     assert confirm(taken, CLAIM, bench, code="newer", jobs=0).confirmed["from"] == "c0de"
 
 
+def test_floors_that_a_row_lacks_are_added(tmp_path):
+    class Further(FlooredBench):
+        def __call__(self, job: Job) -> Outcome:
+            outcome = super().__call__(job)
+            floors = {number: {**each, "untrained encoder": 0.2} for number, each in outcome.floors.items()}
+            return dataclasses.replace(outcome, floors=floors | ({"1": {}} if floors else {}))
+
+    def bare(job: Job) -> Outcome:
+        outcome = FlooredBench()(job)
+        return dataclasses.replace(outcome, floors={n: each for n, each in outcome.floors.items() if n == "0"})
+
+    row = run(bare)
+    assert [bool(result.floors) for result in row.results] == [True, False, False, False]
+    taken = read_row(confirm(row, CLAIM, Further(), code="new", jobs=0).save(tmp_path))
+    both = {"chance": 0.1, "untrained encoder": 0.2}
+    assert [result.floors for result in taken.results] == [both, {}, both, both]
+    assert list(taken.confirmed["floors"]) == ["accuracy", "less of it", "sum"]
+    for before, after in zip(row.results, taken.results, strict=True):
+        assert dataclasses.replace(after, floors={}) == dataclasses.replace(before, floors={})
+    again = confirm(taken, CLAIM, Further(), code="newer", jobs=0)
+    assert list(again.confirmed["floors"]) == list(taken.confirmed["floors"])
+    with pytest.raises(SettingsError, match="accuracy, floors"):
+        confirm(taken, CLAIM, bare, code="newer", jobs=0)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

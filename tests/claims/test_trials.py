@@ -10,7 +10,9 @@ import torch
 
 from unalike import checking, systems
 from unalike.claims import METRICS, Ground, Job, Sealed, judge, run_trial
+from unalike.claims.floors import AsksForTraining, Untold, floor_of
 from unalike.claims.metrics import found_again, measured
+from unalike.claims.trial import embed, raw_vectors
 from unalike.errors import DataError, SettingsError
 from unalike.records import Arm, Bed, Claim, Measure
 
@@ -111,6 +113,83 @@ def test_work_reports_costs_floors_and_one_reading():
     assert tuned.choice is not None
     with pytest.raises(SettingsError, match="no setting for"):
         work(Job(stage="tune", arm="baseline", seed=0, chosen={"colour": 1}))
+
+
+def nearest_is_alike(trial):
+    """Share of the scored rows whose nearest other row has their class: a function of vectors and classes."""
+    scores = trial.scored.vectors() @ trial.scored.vectors().T
+    np.fill_diagonal(scores, -np.inf)
+    return float((trial.scored.labels() == trial.scored.labels()[scores.argmax(1)]).mean())
+
+
+def by_the_learner(trial):
+    """The same, asking the learner for the vectors."""
+    role = next(iter(trial.scored.spaces))
+    vectors = embed(trial.learner, "image", trial.scored.inputs.prepared[role], np.arange(len(trial.scored)))
+    return nearest_is_alike(trial.with_vectors(trial.reference.spaces, {role: vectors}))
+
+
+def last_loss(trial):
+    return trial.log[-1]["loss"]
+
+
+def loss_of_a_look(trial):
+    return float(len(list(trial.looks(8))))
+
+
+def no_number(trial):
+    return float("nan")
+
+
+def test_a_function_has_the_floors_that_mean_something():
+    functions = (nearest_is_alike, by_the_learner, last_loss, loss_of_a_look, no_number)
+    claim = Claim(
+        sentence="It works.",
+        baseline="simclr",
+        bed=BED,
+        encoder=ENCODER,
+        training={"steps": 3, "batch_size": 32},
+        measures=tuple(Measure(name=each.__name__, metric=each) for each in functions),
+    )
+    work = checking.LearnerWork("dcl", claim)
+    job = Job(stage="score", arm="system", seed=0, metrics=(0, 1, 2, 3), floors=True)
+    outcome = work(job)
+    assert outcome.reads == 1
+    assert outcome.floors.keys() == {"0", "1", "2", "3"}
+    assert outcome.floors["0"].keys() == {"raw features", "untrained encoder"}
+    assert outcome.floors["1"].keys() == {"untrained encoder"}
+    assert outcome.floors["2"] == outcome.floors["3"] == {}
+
+    # The same by hand.
+    ground = checking.ground_of(claim.bed, claim)
+    options = {"steps": 3, "batch_size": 32, "learning_rate": 0.0}
+    bare = run_trial(ground, systems.find("dcl"), settings={}, options=options, seed=0, test=Sealed(ground.test))
+    assert (
+        outcome.floors["0"]["untrained encoder"] == outcome.floors["1"]["untrained encoder"] == nearest_is_alike(bare)
+    )
+    role = next(iter(bare.scored.spaces))
+    pixels = {role: raw_vectors(ground, bare.scored, role)}
+    assert outcome.floors["0"]["raw features"] == nearest_is_alike(bare.with_vectors(bare.reference.spaces, pixels))
+
+    # Values and floors do not depend on each other, and the baseline's floors are nobody's.
+    alone = work(dataclasses.replace(job, floors=False))
+    assert dict(alone.values) == dict(outcome.values)
+    assert work(dataclasses.replace(job, arm="baseline", metrics=(0,))).floors == {}
+    assert floor_of(no_number, bare) is None
+
+
+def test_a_floor_tells_whoever_asks_for_training():
+    nothing = Untold()
+    for ask in (
+        len,
+        list,
+        bool,
+        lambda each: each.encoders,
+        lambda each: each[0],
+        lambda each: isinstance(each, Sealed),
+    ):
+        with pytest.raises(AsksForTraining):
+            ask(nothing)
 
 
 def test_pretrained_starts_are_made_once_and_shared():

@@ -124,6 +124,7 @@ def step_slope(trial: Trial, sizes: tuple[int, ...] = (2, 16)) -> float:
     from unalike.encoders import Nodes
 
     assert trial.learner is not None
+    assert len(trial.log), "of what was trained: a floor has no training that could take time"
     stage, [role, *_] = trial.learner.phases[-1], trial.reference.inputs.prepared
     assert stage.loss is not None
     once = trial.reference.inputs.batch(np.arange(len(trial.reference))).role(role)

@@ -198,6 +198,9 @@ def confirm(
 ) -> Row:
     """Take a row over to changed code that computes the same: every arm is repeated at the first seed.
 
+    Floors that the row lacks, having been measured before there were any of its metrics, are added: they follow from
+    the first seed and the test rows alone. ``confirmed`` lists the measures that got them.
+
     Args:
         row: what was measured on other code.
         claim, work, code, jobs, tell: as for `check`.
@@ -245,8 +248,21 @@ def confirm(
             f"the row of {row.slug} cannot be taken over; unalike check {row.slug} measures it anew:\n"
             + "\n".join(f"  - {problem}" for problem in problems)
         )
+    measures, added = [], list(row.confirmed.get("floors", ()))
+    for number, each in enumerate(row.results):
+        floors = floors_found(claim, number, done)
+        if set(floors) - set(each.floors):
+            added.append(each.name)
+        measures.append({**row.measures[number], "floors": dict(floors)})
     confirmed = {"from": row.confirmed.get("from", row.code), "seed": row.seeds[0], "trials": len(names)}
-    return replace(row, code=code, confirmed=confirmed)
+    if added:
+        confirmed["floors"] = tuple(added)
+    return replace(row, code=code, confirmed=confirmed, measures=tuple(measures))
+
+
+def floors_found(claim: Claim, number: int, outcomes: Mapping[str, Outcome]) -> Mapping[str, float]:
+    """The floors of a measure: those of the first arm that it reads."""
+    return outcomes[measured_arms(claim, claim.measures[number])[0]].floors.get(str(number), {})
 
 
 def differences(row: Row, claim: Claim, arm: str, outcome: Outcome) -> Iterator[str]:
@@ -257,9 +273,10 @@ def differences(row: Row, claim: Claim, arm: str, outcome: Outcome) -> Iterator[
         before, now = result.values[arm][0], outcome.values[str(number)]
         if before != now:
             yield f"{result.name}, {arm}: {before} before, {now} now"
-        below = outcome.floors.get(str(number), {})
-        if arm == measured_arms(claim, claim.measures[number])[0] and dict(result.floors) != dict(below):
-            yield f"{result.name}, floors: {dict(result.floors)} before, {dict(below)} now"
+        if arm == measured_arms(claim, claim.measures[number])[0]:
+            below = floors_found(claim, number, {arm: outcome})
+            if any(below.get(name) != value for name, value in result.floors.items()):
+                yield f"{result.name}, floors: {dict(result.floors)} before, {dict(below)} now"
     plain = json.loads(json.dumps(outcome.settings))
     if plain != json.loads(json.dumps(row.arms[arm])):
         yield f"{arm}: the settings were {row.arms[arm]} and are {plain}"
@@ -343,7 +360,7 @@ def result(
         other = np.array(values[measure.against]) if isinstance(measure.against, str) else float(measure.against)
         differences = np.array(values[measure.arm]) - other
     effect = judge(differences, better=measure.better, margin=measure.margin)
-    floored = next((outcomes[arm, 0].floors.get(str(number), {}) for arm in arms), {})
+    floored = floors_found(claim, number, {arm: outcomes[arm, 0] for arm in arms})
     return Result(
         name=measure.name,
         metric=metric_name(measure.metric),

@@ -20,7 +20,8 @@ class Result:
     name: what it is; metric: by what it was measured; mechanism: whether the paper says that it works through this;
     arm, against: the arms that were compared (or the number); values: by arm one number a seed; effect, interval,
     bootstrap: of the paired differences; margin, better: what the claim asks of them; verdict; floors: what raw
-    features, the untrained encoder and chance reach, and what is left with permuted classes (``shuffled``).
+    features, the untrained encoder (or a pretrained one, ``before training``) and chance reach, and what is left with
+    permuted classes (``shuffled``).
     """
 
     name: str
@@ -47,7 +48,8 @@ class Row:
     how often each trial opened the test split; seconds: of a core, by arm of one trial and ``work`` of all of them, and
     ``all`` by the clock; memory: largest resident size of a worker in MiB; pictures: curves for the system's page;
     confirmed: where the code has changed since, what was repeated on the code that is named, to the same bits, and the
-    code that all of it was measured on (``from``).
+    code that all of it was measured on (``from``); ``floors``: the measures that got floors then, for which models that
+    never learned read the test rows once more.
     """
 
     slug: str

@@ -124,6 +124,8 @@ def spread_of_positives(trial):
     """Deviation over mean, over the classes, of how many other pictures an anchor is drawn to at full weight."""
     labels, clusters = trial.reference.labels(), trial.learner.modules.get("clusters")
     codes = labels if clusters is None else clusters.codes.numpy()
+    if (codes < 0).any():
+        return float("nan")  # no subclasses were cut yet
     means = [(np.bincount(codes)[codes[labels == number]] - 1).mean() for number in np.unique(labels)]
     return np.std(means) / np.mean(means)
 
