@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import tempfile
-import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +19,7 @@ from unalike.errors import DataError, SettingsError
 from unalike.views import plain
 
 from .base import Encoded, Encoder
+from .memo import ByColumn
 from .packed import IN_MEMORY, square
 from .seeding import seeded
 
@@ -67,8 +67,7 @@ class PackedClips:
         return nn.functional.adaptive_avg_pool2d(torch.cat(means), 16).flatten(1)
 
 
-_KNOWN: weakref.WeakKeyDictionary[Column, dict[tuple[int, int], PackedClips]] = weakref.WeakKeyDictionary()
-"""What was decoded, as long as its column lives: the trials of a claim read the same clips."""
+_KNOWN: ByColumn[PackedClips] = ByColumn()
 
 
 def _room(shape: tuple[int, ...]) -> np.ndarray:
@@ -135,10 +134,8 @@ class ClipConv(Encoder):
     def prepare(self, column: Column, *, cache: Path | None = None) -> PackedClips:
         if not isinstance(column, ClipColumn):
             raise DataError(f"a network for clips was given a column of the kind {column.kind!r}")
-        known = _KNOWN.setdefault(column, {})
-        if (self.size, self.length) not in known:
-            known[self.size, self.length] = PackedClips.from_column(column, self.size, self.length)
-        return known[self.size, self.length]
+        size, length = self.size, self.length
+        return _KNOWN.get(column, (size, length), lambda: PackedClips.from_column(column, size, length))
 
     def plain(self, inputs: Tensor) -> Tensor:
         """The middle of each clip, standardised: float32 ``(B, frames, 3, S, S)``."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import weakref
 from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -13,10 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unalike.data import AudioColumn, Column, Failure
+from unalike.data import AudioColumn, Failure
 from unalike.data.sound import RATE, decode_sound
 from unalike.errors import DataError
 from unalike.files import write_atomically, write_bytes
+
+from .memo import ByColumn
 
 WINDOW, HOP, POINTS = 400, 160, 512
 """Samples of a window (25 ms), from one to the next (10 ms), and of the Fourier transform, at 16 kHz."""
@@ -105,7 +106,7 @@ class PackedSound:
         return torch.from_numpy(np.concatenate([mean, deviation], axis=1).astype(np.float32))
 
 
-_KNOWN: weakref.WeakKeyDictionary[Column, dict[tuple[int, int], PackedSound]] = weakref.WeakKeyDictionary()
+_KNOWN: ByColumn[PackedSound] = ByColumn()
 
 
 def pack_sound(column: AudioColumn, *, mels: int, frames: int, cache: Path | None = None) -> PackedSound:
@@ -113,20 +114,15 @@ def pack_sound(column: AudioColumn, *, mels: int, frames: int, cache: Path | Non
 
     What was packed is remembered as long as the column lives; with ``cache`` also on disk, if every row can be read.
     """
-    known = _KNOWN.setdefault(column, {})
-    if (mels, frames) in known and cache is None:
-        return known[mels, frames]
-    path = None
-    if cache is not None:
-        state = f"{VERSION} {mels} {frames} {column.fingerprint()}"
-        path = cache / f"sound-{hashlib.blake2b(state.encode(), digest_size=16).hexdigest()}.npy"
-        if path.exists() and path.with_suffix(".json").exists():
-            notes = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-            return PackedSound(np.load(path, mmap_mode="r", allow_pickle=False), notes=notes)
+    if cache is None:
+        return _KNOWN.get(column, (mels, frames), lambda: _packed(column, mels, frames))
+    state = f"{VERSION} {mels} {frames} {column.fingerprint()}"
+    path = cache / f"sound-{hashlib.blake2b(state.encode(), digest_size=16).hexdigest()}.npy"
+    if path.exists() and path.with_suffix(".json").exists():
+        notes = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        return PackedSound(np.load(path, mmap_mode="r", allow_pickle=False), notes=notes)
     packed = _packed(column, mels, frames)
-    if path is None:
-        known[mels, frames] = packed
-    elif not packed.failures:
+    if not packed.failures:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path.with_suffix(".json"), json.dumps(packed.notes).encode())
         write_atomically(path, partial(_save, packed.pixels))
