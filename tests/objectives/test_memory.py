@@ -70,7 +70,14 @@ def test_portable(name):
 @pytest.mark.skipif(native.kernels() is None, reason=f"portable: {native.why_portable()}")
 @pytest.mark.parametrize(
     ("name", "batch", "width"),
-    [("clip", 65536, 8), ("info_nce", 65536, 8), ("sup_con", 65536, 8), ("nt_xent", 32768, 8), ("clip", 8192, 256)],
+    [
+        ("clip", 65536, 8),
+        ("info_nce", 65536, 8),
+        ("sup_con", 65536, 8),
+        ("nt_xent", 32768, 8),
+        ("clip", 8192, 256),
+        ("sup_con", 8192, 512),
+    ],
 )
 def test_native(name, batch, width):
     assert extra_mib(name, batch, width, "auto") <= allowed_mib(batch, width)

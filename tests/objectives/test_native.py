@@ -20,6 +20,7 @@ from unalike.objectives import (
     clip,
     fast,
     info_nce,
+    memory,
     native,
     nt_xent,
     score_sums,
@@ -197,10 +198,10 @@ def test_same_bits_every_time():
 
 
 @needs_kernels
-@pytest.mark.parametrize(("size", "kept"), [(0, 0), (4000, 0), (4000, fast.KEPT), (20000, fast.KEPT), (1 << 20, 0)])
+@pytest.mark.parametrize(("size", "kept"), [(0, 0), (4000, 0), (4000, memory.KEPT), (20000, memory.KEPT), (1 << 20, 0)])
 def test_stored_exponentials_change_nothing_but_time(size, kept, monkeypatch):
     """None, some or all tiles are kept, in small or large pages; a second backward pass finds them unharmed."""
-    monkeypatch.setattr(fast, "KEPT", kept)
+    monkeypatch.setattr(memory, "KEPT", kept)
     small_tiles(monkeypatch, 16, 32)
     q, k = brute.vectors(90, 30, 0).float(), brute.vectors(90, 30, 1).float()
     labels = torch.arange(90) % 7
@@ -223,28 +224,37 @@ def test_stored_exponentials_change_nothing_but_time(size, kept, monkeypatch):
 
 
 @needs_kernels
-def test_memory_of_the_call_before_is_used_again(monkeypatch):
-    """Larger or smaller, of a call that went well or not, and never more than one piece of it."""
-    monkeypatch.setattr(fast, "KEPT", 0)
-    monkeypatch.setattr(fast, "_spare", [])
+@pytest.mark.parametrize("pairing", [None, SharedText(torch.arange(96) // 2)])
+def test_memory_of_the_call_before_is_used_again(pairing, monkeypatch):
+    """Larger or smaller, never by two losses at once, and never more than one piece of it is kept."""
+    monkeypatch.setattr(memory, "KEPT", 0)
+    monkeypatch.setattr(memory.Loan, "_spare", [])
     small_tiles(monkeypatch, 16, 32)
 
-    def bits(rows: int) -> list[torch.Tensor]:
+    def loss(rows: int) -> tuple[torch.Tensor, ...]:
         a, b = (brute.vectors(rows, 16, seed).float().requires_grad_() for seed in (0, 1))
-        value = clip(a, b, logit_scale=20.0)
-        return [value, *brute.gradients(value, a, b)]
+        some = None if pairing is None else SharedText(torch.arange(rows) // 2)
+        return clip(a, b, logit_scale=20.0, pairing=some), a, b
+
+    def bits(rows: int) -> list[torch.Tensor]:
+        return [torch.stack([g.norm() for g in brute.gradients(*loss(rows))]), *brute.gradients(*loss(rows))]
 
     fresh = {}
     for rows in (64, 96, 48):
-        fast._spare.clear()
+        memory.Loan._spare.clear()
         fresh[rows] = bits(rows)
-        assert [piece.numel() for piece in fast._spare] == [rows * rows]
+        assert [piece.numel() for piece in memory.Loan._spare] == [rows * rows]
     for rows, kept in ((64, 64), (96, 96), (48, 96), (96, 96)):
         assert all(torch.equal(x, y) for x, y in zip(bits(rows), fresh[rows], strict=True))
-        assert [piece.numel() for piece in fast._spare] == [kept * kept]
-    monkeypatch.setattr(fast, "LENT", 100)
+        assert [piece.numel() for piece in memory.Loan._spare] == [kept * kept]
+    first, second = loss(96), loss(96)
+    for one in (first, second):
+        assert all(torch.equal(x, y) for x, y in zip(brute.gradients(*one), fresh[96][1:], strict=True))
+    del first, second, one
+    assert len(memory.Loan._spare) == 1
+    monkeypatch.setattr(memory, "LENT", 100)
     bits(64)
-    assert not fast._spare
+    assert not memory.Loan._spare
 
 
 @needs_kernels

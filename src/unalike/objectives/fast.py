@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from unalike.objectives import native, tiles
+from unalike.objectives.memory import KEPT, Loan
 from unalike.objectives.native import Kernels, Walk
 from unalike.objectives.portable import Slopes, Task, Totals, share_of
 from unalike.pairing import Edges
@@ -19,16 +19,10 @@ from unalike.pairing import Edges
 REACH = 60.0
 """``exp`` of this over many pairs stays a normal float32 number, and so does ``exp`` of its negative."""
 LOG2E = 1.0 / math.log(2.0)
-KEPT = 28 << 20
-"""Bytes that the C library keeps for the next call: it gives 32 MiB or more back at once, and pages come anew."""
 STORED = 54 << 20
 """Bytes of exponentials that are kept between forward and backward in any case, of the 64 MiB that a loss may take."""
 
 _budget: list[int | None] = [None]
-_spare: list[Tensor] = []
-"""At most one piece of more than `KEPT` bytes that a call is done with: the C library keeps smaller ones itself."""
-LENT = 128 << 20
-"""Bytes that are kept so, at most."""
 
 
 @contextmanager
@@ -37,7 +31,8 @@ def stored_exponentials(size: int) -> Iterator[None]:
 
     What is kept need not be computed again, one of four multiplications; all of it is 4NM bytes, half of that for
     scores of a set with itself. Otherwise 54 MiB are kept and three times the size of the smaller side's vectors, which
-    is all of 4,096 x 4,096 scores; of a set with itself 28 MiB. Used by the native path only.
+    is all of 4,096 x 4,096 scores; of a set with itself 28 MiB and six times its size, without the latter where each
+    row has one positive. Used by the native path only.
 
     Example:
         >>> import torch
@@ -179,7 +174,7 @@ def backward(
             apart = apart + apart[edges.mirror]
         walk.pair_weight = address(apart.float())
     if totals.stored is not None:
-        walk.stored, walk.stored_floats, walk.have = address(totals.stored), totals.stored.numel(), True
+        walk.stored, walk.stored_floats, walk.have = address(totals.stored.piece), totals.stored.floats, True
     d_queries = torch.empty_like(queries)
     d_keys = None if task.symmetric else torch.empty_like(keys)
     walk.d_queries = d_queries.data_ptr()
@@ -215,9 +210,9 @@ def whole(
         return None
     walk, alive = prepare(kernels, queries, keys, inverse, task, shift)
     n, m = task.plan.shape
-    stored = None
+    loan = None
     if task.columns or task.symmetric:
-        stored = _store(task, walk, lend=True)
+        loan = _store(task, walk, KEPT if task.symmetric else None)
         room = torch.empty(2 * n + m + edges.rows.shape[0])
         walk.room = room.data_ptr()
         alive.append(room)
@@ -233,37 +228,24 @@ def whole(
     d_keys = None if task.symmetric else torch.empty_like(keys)
     walk.d_queries = d_queries.data_ptr()
     walk.d_keys = None if d_keys is None else d_keys.data_ptr()
-    done = kernels.run("whole", walk)
-    if stored is not None and KEPT < stored.nbytes <= LENT:
-        _spare[:] = [stored]
-    if not done:
+    if not kernels.run("whole", walk):
         return None
+    del loan
     return sums.new_full((), walk.loss), d_queries, d_keys
 
 
-def _store(task: Task, walk: Walk, *, lend: bool = False) -> Tensor | None:
-    """Room for the exponentials, as much as there are and as `stored_exponentials` allows.
-
-    ``lend``: it may come from the call before, and goes back when this one is done.
-    """
+def _store(task: Task, walk: Walk, budget: int | None = None) -> Loan | None:
+    """Room for the exponentials, as much as there are and as `stored_exponentials` or else the budget allows."""
     n, m = task.plan.shape
     half = task.symmetric and n > walk.tile_rows
-    budget = _budget[-1]
-    if budget is None:
-        budget = KEPT if task.symmetric else STORED + 3 * 4 * min(n, m) * walk.d
+    if _budget[-1] is not None:
+        budget = _budget[-1]
+    elif budget is None:
+        vectors = 4 * min(n, m) * walk.d
+        budget = KEPT + 6 * vectors if task.symmetric else STORED + 3 * vectors
     floats = min((n * (n + walk.tile_rows) // 2 + walk.tile_rows**2) if half else n * m, budget // 4)
     if floats < walk.tile_rows * walk.tile_columns:
         return None
-    spare = _spare.pop() if lend and _spare else None
-    stored = spare if spare is not None and spare.numel() >= floats else _memory(floats)
-    walk.stored, walk.stored_floats = stored.data_ptr(), floats
-    return stored
-
-
-def _memory(floats: int) -> Tensor:
-    """Float32 memory, of much in large pages where the system has them: small ones cost a tenth of the whole loss."""
-    if 4 * floats <= KEPT:
-        return torch.empty(floats)
-    memory = mmap.mmap(-1, 4 * floats, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    memory.madvise(mmap.MADV_HUGEPAGE)
-    return torch.frombuffer(memory, dtype=torch.float32)
+    loan = Loan(floats)
+    walk.stored, walk.stored_floats = loan.piece.data_ptr(), floats
+    return loan

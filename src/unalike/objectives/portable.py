@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from unalike.objectives import tiles
+from unalike.objectives.memory import Loan
 from unalike.pairing import Edges, Plan
 
 
@@ -56,7 +57,7 @@ class Totals:
     """Sums of weight x score over rows and over columns, for plans with a weight for each pair."""
     weight: tuple[Tensor, Tensor] | None = None
     """Sums of the weights."""
-    stored: Tensor | None = None
+    stored: Loan | None = None
     """Exponentials that the native path keeps for its backward pass."""
 
 
