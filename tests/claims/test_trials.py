@@ -90,15 +90,19 @@ def test_a_changed_look_finds_its_original(ground):
     assert found_again(trial(ground)) > 0.1 > 10 / len(ground.validation)
 
 
-def test_work_reports_costs_floors_and_one_reading():
-    claim = Claim(
+def claim_of(*measures: Measure) -> Claim:
+    return Claim(
         sentence="It works.",
         baseline="simclr",
         bed=BED,
         encoder=ENCODER,
         training={"steps": 3, "batch_size": 32},
-        measures=(Measure(name="kNN", metric="knn"), Measure(name="rank", metric="effective_rank")),
+        measures=measures,
     )
+
+
+def test_work_reports_costs_floors_and_one_reading():
+    claim = claim_of(Measure(name="kNN", metric="knn"), Measure(name="rank", metric="effective_rank"))
     work = checking.LearnerWork("dcl", claim)
     outcome = work(Job(stage="score", arm="system", seed=0, metrics=(0, 1), floors=True))
     assert outcome.reads == 1
@@ -143,14 +147,7 @@ def no_number(trial):
 
 def test_a_function_has_the_floors_that_mean_something():
     functions = (nearest_is_alike, by_the_learner, last_loss, loss_of_a_look, no_number)
-    claim = Claim(
-        sentence="It works.",
-        baseline="simclr",
-        bed=BED,
-        encoder=ENCODER,
-        training={"steps": 3, "batch_size": 32},
-        measures=tuple(Measure(name=each.__name__, metric=each) for each in functions),
-    )
+    claim = claim_of(*(Measure(name=each.__name__, metric=each) for each in functions))
     work = checking.LearnerWork("dcl", claim)
     job = Job(stage="score", arm="system", seed=0, metrics=(0, 1, 2, 3), floors=True)
     outcome = work(job)

@@ -30,6 +30,18 @@ WORDS = [
 ]
 
 
+SMALL: dict[str, Any] = {
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "bos_token_id": None,
+    "eos_token_id": None,
+}
+"""Sizes of models of the llama family."""
+
+
 def gpt2(vocabulary: int = 40, window: int = 48, seed: int = 0, scale: float = 1.0) -> Any:
     from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -44,17 +56,7 @@ def llama(vocabulary: int = 40, window: int = 48, seed: int = 0, scale: float = 
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seed)
-    config = LlamaConfig(
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        hidden_size=16,
-        intermediate_size=24,
-        vocab_size=vocabulary,
-        max_position_embeddings=window,
-        bos_token_id=None,
-        eos_token_id=None,
-    )
+    config = LlamaConfig(vocab_size=vocabulary, max_position_embeddings=window, **SMALL)
     return _spread(LlamaForCausalLM(config), scale)
 
 
@@ -63,18 +65,7 @@ def mistral(vocabulary: int = 40, window: int = 48, seed: int = 0, sliding: int 
     from transformers import MistralConfig, MistralForCausalLM
 
     torch.manual_seed(seed)
-    config = MistralConfig(
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        hidden_size=16,
-        intermediate_size=24,
-        vocab_size=vocabulary,
-        max_position_embeddings=window,
-        sliding_window=sliding,
-        bos_token_id=None,
-        eos_token_id=None,
-    )
+    config = MistralConfig(vocab_size=vocabulary, max_position_embeddings=window, sliding_window=sliding, **SMALL)
     return _spread(MistralForCausalLM(config), 1.0)
 
 

@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from squares import COLOURS, paint
 
 from unalike.data import open_set
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 40, 220)}
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -119,22 +119,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("docs")
     generator = np.random.default_rng(0)
 
-    def paint(path: Path, colour: tuple[int, int, int]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pixels = generator.integers(0, 60, (32, 32, 3)) + np.asarray(colour) * 0.75
-        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
-
     rows = ["path,caption,colour,titel,voice"]
     for name, colour in COLOURS.items():
         for number in range(12):
-            paint(folder / "photos" / name / f"{number}.png", colour)
+            paint(folder / "photos" / name / f"{number}.png", colour, 32, generator)
             title = "" if number % 4 == 3 else f"{name}-farbenes Quadrat Nr. {number}"
             voice = "" if number % 5 == 4 else f"recordings/{'low' if name == 'red' else 'high'}/{number}.wav"
             rows.append(f"photos/{name}/{number}.png,a {name} square no. {number // 2},{name},{title},{voice}")
         for number in range(4):
-            paint(folder / "photos_test" / name / f"{number}.png", colour)
-            paint(folder / "more" / f"{name}{number}.png", colour)
-    paint(folder / "cat.png", COLOURS["red"])
+            paint(folder / "photos_test" / name / f"{number}.png", colour, 32, generator)
+            paint(folder / "more" / f"{name}{number}.png", colour, 32, generator)
+    paint(folder / "cat.png", COLOURS["red"], 32, generator)
     (folder / "pairs.csv").write_text("\n".join(rows) + "\n")
     wordnet = open_set("wordnet")
     some = np.arange(0, 20000, 80)

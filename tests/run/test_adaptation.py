@@ -11,31 +11,27 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from commands import unalike as command
-from PIL import Image
+from squares import COLOURS, paint
 
 import unalike
 from unalike.errors import DataError, RunError, SettingsError
 
-COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 40, 220)}
 
-
-def paint(folder: Path, each: int, seed: int) -> Path:
+def painted(folder: Path, each: int, seed: int) -> Path:
     """A folder with one sub-folder a colour."""
     rng = np.random.default_rng(seed)
     for name, colour in COLOURS.items():
-        (folder / name).mkdir(parents=True)
         for number in range(each):
-            pixels = rng.integers(0, 60, (20, 20, 3)) + np.asarray(colour) * 0.75
-            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / name / f"{number}.png")
+            paint(folder / name / f"{number}.png", colour, 20, rng)
     return folder
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("place")
-    paint(folder / "photos", 6, 0)
-    paint(folder / "shots", 3, 1)
-    paint(folder / "more", 4, 2)
+    painted(folder / "photos", 6, 0)
+    painted(folder / "shots", 3, 1)
+    painted(folder / "more", 4, 2)
     captions = [f"photos/{name}/{n}.png,a {name} square" for name in COLOURS for n in range(6)]
     (folder / "captions.csv").write_text("\n".join(["path,caption", *captions]) + "\n")
     return folder

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from commands import unalike as command
 from PIL import Image
+from squares import noisy
 
 import unalike
 from unalike import audit
@@ -22,11 +23,11 @@ OPTIONS = {"size": 16, "device": "cpu", "batch_size": 32}
 def squares(each: int, seed: int) -> Collection:
     rng = np.random.default_rng(seed)
     rows = [(name, colour) for name, colour in COLOURS.items() for _ in range(each)]
-    pixels = [(rng.integers(0, 60, (16, 16, 3)) + 0.75 * np.asarray(colour)).clip(0, 255) for _, colour in rows]
+    pixels = [noisy(colour, 16, rng) for _, colour in rows]
     names = [name for name, _ in rows]
     return Collection(
         {
-            "image": ImageColumn([picture.astype(np.uint8) for picture in pixels]),
+            "image": ImageColumn(pixels),
             "text": TextColumn([f"a {name} square" for name in names]),
             "label": LabelColumn.from_values(names),
         },

@@ -25,21 +25,26 @@ def edit(folder: Path, **changes: object) -> None:
     write_sealed(folder / "run.json", read_sealed(folder / "run.json") | changes)
 
 
+def edited(run: unalike.Run, folder: Path, **changes: object) -> Path:
+    """A copy of a run with another record."""
+    copy = Path(shutil.copytree(run.folder, folder / "copy"))
+    edit(copy, **changes)
+    return copy
+
+
 def test_not_a_run(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"is no run directory: it has no run.json"):
         unalike.load(tmp_path)
 
 
 def test_newer_version(finished: unalike.Run, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(finished.folder, tmp_path / "copy"))
-    edit(copy, format=99)
+    copy = edited(finished, tmp_path, format=99)
     with pytest.raises(RunError, match="newer unalike"):
         unalike.load(copy)
 
 
 def test_unfinished(finished: unalike.Run, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(finished.folder, tmp_path / "copy"))
-    edit(copy, state="training")
+    copy = edited(finished, tmp_path, state="training")
     with pytest.raises(RunError, match="unalike fit --resume"):
         unalike.load(copy)
     with pytest.raises(DataError, match="data from memory: give them again"):
@@ -47,8 +52,7 @@ def test_unfinished(finished: unalike.Run, tmp_path: Path) -> None:
 
 
 def test_data_that_changed_are_not_resumed(finished: unalike.Run, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(finished.folder, tmp_path / "copy"))
-    edit(copy, state="training")
+    copy = edited(finished, tmp_path, state="training")
     with pytest.raises(DataError, match="has changed since"):
         unalike.resume(copy, np.zeros((40, 5), np.float32) + np.arange(40, dtype=np.float32)[:, None])
 
@@ -146,8 +150,7 @@ def test_a_changed_byte_of_the_cache_is_noticed(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_record_that_names_a_file_elsewhere(finished: unalike.Run, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(finished.folder, tmp_path / "copy"))
-    edit(copy, checksums={"../../secret": "0"})
+    copy = edited(finished, tmp_path, checksums={"../../secret": "0"})
     with pytest.raises(RunError, match="names a file outside"):
         unalike.load(copy)
 

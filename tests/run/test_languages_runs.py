@@ -6,13 +6,11 @@ import csv
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from squares import GERMAN, INKS, on_white
 
 import unalike
 from unalike.errors import DataError
 
-COLOURS = {"red": (220, 30, 30), "blue": (30, 30, 220), "green": (30, 160, 30), "black": (0, 0, 0)}
-GERMAN = {"red": "rot", "blue": "blau", "green": "grün", "black": "schwarz"}
 ROWS = 32
 
 
@@ -24,10 +22,8 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         table = csv.writer(file)
         table.writerow(["path", "en", "de", "es", "same"])
         for row in range(ROWS):
-            name = list(COLOURS)[row % 4]
-            picture = Image.new("RGB", (24, 24), "white")
-            picture.paste(COLOURS[name], (2, 2, 6 + 2 * (row // 4), 6 + 2 * (row // 4)))
-            picture.save(folder / f"{row}.png")
+            name = list(INKS)[row % 4]
+            on_white(folder / f"{row}.png", name, 4 + 2 * (row // 4))
             german = "" if row % 4 == 3 else f"{GERMAN[name]} {row // 4}"
             table.writerow([f"{row}.png", f"{name} {row // 4}", german, "", "a picture"])
     return folder / "pairs.csv"

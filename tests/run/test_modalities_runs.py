@@ -14,14 +14,13 @@ import torch
 from commands import unalike as command
 from PIL import Image
 from safetensors.torch import load_file
+from squares import GERMAN, INKS, on_white
 
 import unalike
 from unalike.errors import DataError
 
 soundfile = pytest.importorskip("soundfile")
 
-COLOURS = {"red": (220, 30, 30), "blue": (30, 30, 220), "green": (30, 160, 30), "black": (0, 0, 0)}
-GERMAN = {"red": "rot", "blue": "blau", "green": "gruen", "black": "schwarz"}
 ROWS = 48
 
 
@@ -34,10 +33,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows = csv.writer(file)
         rows.writerow(["a", "b", "de", "c", "nothing", "silent", "zero", "words"])
         for row in range(ROWS):
-            name, size = list(COLOURS)[row % 4], row // 4 % 4
-            picture = Image.new("RGB", (24, 24), "white")
-            picture.paste(COLOURS[name], (2, 2, 8 + 4 * size, 8 + 4 * size))
-            picture.save(folder / f"{row}.png")
+            name, size = list(INKS)[row % 4], row // 4 % 4
+            on_white(folder / f"{row}.png", name, 6 + 4 * size)
             tone = 0.3 * np.sin(2 * np.pi * (200 + 300 * size) * np.arange(2000) / 8000)
             soundfile.write(folder / f"{row}.wav", tone + 0.01 * generator.normal(size=2000), 8000)
             rows.writerow(

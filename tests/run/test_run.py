@@ -9,12 +9,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from squares import COLOURS, paint
 
 import unalike
 from unalike.data import open_set
 from unalike.errors import DataError, RunError, SettingsError
-
-COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 40, 220)}
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +23,8 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     generator = np.random.default_rng(0)
     lines = ["path,caption,where"]
     for name, colour in COLOURS.items():
-        (folder / name).mkdir()
         for number in range(20):
-            pixels = generator.integers(0, 60, (24, 24, 3)) + np.asarray(colour) * 0.75
-            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / name / f"{number}.png")
+            paint(folder / name / f"{number}.png", colour, 24, generator)
             where = "day" if number % 2 else "night"
             lines.append(f"{name}/{number}.png,a {name} square at {where},{where}")
     (folder / "pairs.csv").write_text("\n".join(lines) + "\n")
