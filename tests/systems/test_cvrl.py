@@ -115,6 +115,12 @@ def test_the_arms_differ_in_what_they_are_named_for() -> None:
         "baseline": cvrl.simclr_on_frames,
         "each frame on its own": cvrl.each_frame_on_its_own,
         "any interval": cvrl.any_interval,
+        "games": None,
+        "games, frames": cvrl.simclr_on_frames,
+        "games, each frame on its own": cvrl.each_frame_on_its_own,
     }
+    # On the games each arm has the learning rate that was chosen for the one that it repeats.
+    for name, like in (("games", "system"), ("games, frames", "baseline"), (f"games, {cvrl.EACH}", cvrl.EACH)):
+        assert arms[name].like == like and arms[name].build is arms[like].build
     for one, other in itertools.combinations(arms.values(), 2):
         assert one.settings == other.settings and one.training == other.training

@@ -7,6 +7,7 @@ far apart may show different things: the farther, the more seldom they are taken
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -104,36 +105,45 @@ def order_matters(trial):
 
 
 SMALL = {"smallest": 0.6, "strength": 0.5}  # of frames of 16 pixels less may be cut off and changed
+EACH = "each frame on its own"
+GAMES: dict[str, Any] = {"bed": Bed(set="games", size=24), "settings": SMALL, "training": {"steps": 600}}
 
 CLAIM = Claim(
     sentence="One change for all frames of a clip, and near moments before far ones, teach motion.",
     baseline="simclr",
     bed=Bed(set="motions", size=16),
     encoder={"video": {"name": "clip", "widths": (8, 16, 64), "frames": 8, "length": 32}},
-    training={"batch_size": 32, "steps": 400},
+    training={"batch_size": 32, "steps": 800},
     tune={"learning_rate": (1e-3, 3e-3)},
     arms={
         "system": Arm(settings=SMALL),
         "baseline": Arm(build=simclr_on_frames, settings=SMALL),
-        "each frame on its own": Arm(build=each_frame_on_its_own, settings=SMALL),
-        "any interval": Arm(build=any_interval, settings=SMALL),
+        EACH: Arm(build=each_frame_on_its_own, settings=SMALL),
+        "any interval": Arm(build=any_interval, settings=SMALL, like="system"),
+        "games": Arm(like="system", **GAMES),
+        "games, frames": Arm(build=simclr_on_frames, like="baseline", **GAMES),
+        f"games, {EACH}": Arm(build=each_frame_on_its_own, like=EACH, **GAMES),
     },
     measures=(
         Measure(name="which motion, linear probe", metric="linear_probe"),
-        Measure(
-            name="weight of the frames' order", metric=order_matters, against="each frame on its own", mechanism=True
-        ),
+        Measure(name="weight of the frames' order", metric=order_matters, against=EACH, mechanism=True),
         Measure(
             name="which motion against a change for each frame, linear probe",
             metric="linear_probe",
-            against="each frame on its own",
+            against=EACH,
             mechanism=True,
         ),
         Measure(name="which motion, kNN", metric="knn"),
-        Measure(
-            name="which motion against a change for each frame, kNN", metric="knn", against="each frame on its own"
-        ),
+        Measure(name="which motion against a change for each frame, kNN", metric="knn", against=EACH),
         Measure(name="which motion against any interval, linear probe", metric="linear_probe", against="any interval"),
         Measure(name="which motion against any interval, kNN", metric="knn", against="any interval"),
+        Measure(name="how the stick goes, linear probe", metric="linear_probe", arm="games", against="games, frames"),
+        Measure(
+            name="how the stick goes against a change for each frame, linear probe",
+            metric="linear_probe",
+            arm="games",
+            against=f"games, {EACH}",
+            mechanism=True,
+        ),
     ),
 )
