@@ -160,8 +160,8 @@ def find(slug: str, kind: Kind | None = None) -> System:
             for among in ([s.slug for s in all_systems(kind=kind)], systems)
             for each in difflib.get_close_matches(slug, among, n=1)
         ]
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise SettingsError(f"there is no system {slug!r}.{hint} All systems: {', '.join(systems)}")
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        raise SettingsError(f"there is no system {slug!r}. {hint}The command unalike systems lists all {len(systems)}")
     found = systems[slug]
     if kind is not None and found.paper.kind != kind:
         usage = f": {HOW[found.paper.kind]} {slug}" if found.paper.kind in HOW else ""
