@@ -112,8 +112,8 @@ def rows() -> Iterator[tuple[str, str, str]]:
             f"{soak['MiB after the tenth round']:.0f} MiB after the tenth round, {soak['MiB'][199]:.0f} after 200, "
             f"{soak['MiB after the last round']:.0f} after the last: {100 * soak['growth']:+.1f}%, at most 5% was the "
             f"aim ({soak['MiB with what is free'][0]:.0f} and {soak['MiB with what is free'][1]:.0f} with what the C "
-            f"library keeps); oneDNN held to {soak['oneDNN pieces']} pieces of code, by itself it keeps up to 1,024, some "
-            f"30 MiB here; handles {soak['handles'][0]} and {soak['handles'][1]}, processes left: "
+            f"library keeps); oneDNN held to {soak['oneDNN pieces']} pieces of code, by itself it keeps up to 1,024, "
+            f"some 30 MiB here; handles {soak['handles'][0]} and {soak['handles'][1]}, processes left: "
             f"{soak['processes left']}",
         )
 
