@@ -1,8 +1,6 @@
 """SBCL: large classes are cut into subclasses as large as the small classes, and these are contrasted as SupCon does.
 
-Under SupCon a frequent class has most of a batch's positives, and what it is made of is lost. Here each class is cut
-again and again into parts of about equal size; looks of one part attract each other, looks of two parts of a class more
-weakly, by a temperature for each class. The release cuts by one random view of each picture, here by the plain one.
+Looks of one part attract, parts of one class more weakly. The release cuts by a random view, here by the plain picture.
 """
 
 from __future__ import annotations
