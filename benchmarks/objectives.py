@@ -4,8 +4,8 @@
     python benchmarks/objectives.py --sizes 4096 --widths 128 --families symmetric --rounds 9
     python benchmarks/objectives.py --sizes 4096 --widths 128 --no-memory --busy 1   # a core has other work
 
-All contenders of a case run in one process, one after the other in each round (A B C A B C ...); a ratio is the median
-of the rounds' ratios. In each round the rate of matrix multiplication is measured too, on tiles that stay in the cache:
+All contenders of a case run in one process, one after the other in an order that each round draws anew, since a loss
+that turns gigabytes over slows down the one after it; a ratio is the median of the rounds' ratios. In each round the rate of matrix multiplication is measured too, on tiles that stay in the cache:
 no loss can be faster than its multiplications at that rate, and the fraction of this limit that a loss reaches is the
 figure that does not depend on the machine. Memory is measured in a fresh process a contender. Packages that are not
 installed are left out.
@@ -19,6 +19,7 @@ import importlib.util
 import json
 import os
 import platform
+import random
 import statistics
 import subprocess
 import sys
@@ -238,12 +239,10 @@ def run_case(family: str, batch: int, width: int, rounds: int, patience: float, 
     losses = contenders(family, batch, width)
     errors = relative_errors(family, losses, a, b) if batch <= 1024 else {}
     times: dict[str, list[float]] = {name: [] for name in losses}
-    rates, slow = [], set()
+    rates, slow, shuffled = [], set(), random.Random(0)
     for number in range(rounds + 1):
         rates.append(multiplication_rate(width))
-        order = list(losses)
-        first = number % len(order)  # nobody always comes after the same one
-        for name in order[first:] + order[:first]:
+        for name in shuffled.sample(list(losses), len(losses)):
             if name in slow and len(times[name]) >= 1:
                 continue
             seconds = seconds_of(losses[name], a, b)
@@ -279,7 +278,8 @@ def run_case(family: str, batch: int, width: int, rounds: int, patience: float, 
 def others_at_work(count: int) -> Iterator[None]:
     """While open, so many other processes never pause, each on a core of its own."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    program = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"  # none outlives this process
+    others = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(count)]
     try:
         for number, other in enumerate(others if cores else []):
             os.sched_setaffinity(other.pid, {cores[number % len(cores)]})

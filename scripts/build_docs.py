@@ -199,7 +199,8 @@ def speed() -> str:
         "| loss | batch | width | ms | of the limit | torch.compile | plain torch | best known package |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    own = {"unalike (portable)", "unalike (stored)", "unalike (SupCon)", "torch.compile", "plain torch", "unalike"}
+    sup_con, its_peer = "unalike (SupCon)", "pytorch-metric-learning"  # each the other's only one in its family
+    own = {"unalike (portable)", "unalike (stored)", sup_con, its_peer, "torch.compile", "plain torch", "unalike"}
     for path in sorted((ROOT / "benchmarks" / "results").glob("objectives-*.json")):
         groups: dict[tuple[str, int, int], dict[str, dict[str, float]]] = {}
         for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
@@ -213,6 +214,12 @@ def speed() -> str:
                 f"| {family} | {batch:,} | {width} | {ours['milliseconds']:.1f} | {ours['fraction_of_limit']:.2f} "
                 f"| {times['torch.compile']:.2f}x | {times['plain torch']:.2f}x | {best} {peers[best]:.2f}x |"
             )
+            if sup_con in rows:
+                ours = rows[sup_con]
+                lines.append(
+                    f"| SupCon | {batch:,} | {width} | {ours['milliseconds']:.1f} | {ours['fraction_of_limit']:.2f} "
+                    f"| | | {its_peer} {times[its_peer] / times[sup_con]:.2f}x |"
+                )
     return "\n".join(lines)
 
 

@@ -511,6 +511,7 @@ def execute(
             listener.on_note(note)
         spec = fitted_batch(spec, len(ready.collection.splits["train"]))
         learner = make_learner(spec, ready)
+        training.check_steps(len(learner.phases), spec.training.total_steps(len(ready.collection.splits["train"])))
         device = training.pick_device(spec.training.device)
     except UnalikeError:
         if not resume and processes.leads:

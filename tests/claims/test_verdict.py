@@ -36,7 +36,8 @@ def test_sides_and_margins():
 
 def test_equal_differences_are_certain_and_none_are_open():
     assert judge([0.0, 0.0, 0.0]).verdict == "open"
-    assert judge([1e-7, 1e-7]).verdict == "holds"
+    assert judge([1e-7, 1e-7, 1e-7]).verdict == "holds"
+    assert judge([0.25, 0.25]).verdict == "open"
 
 
 def test_nothing_to_find_is_open_at_the_nominal_rate():

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch._subclasses import FakeTensor, FakeTensorMode
 
 from unalike.encoders import ConvNet, projector, unit
 from unalike.errors import DataError, SettingsError
@@ -55,6 +56,24 @@ def test_several_looks(views, samples):
     if views == 2:
         assert torch.equal(plan.apart.rows[plan.apart.only], torch.arange(n))
         assert torch.equal(plan.apart.weights[plan.apart.only], torch.ones(n))
+
+
+def test_a_plan_is_made_once_for_a_shape_and_serves_training_after_inference():
+    with torch.inference_mode():
+        made = SameIndex(views=2).plan(torch.ones(6, 1), torch.ones(6, 1))
+    again = SameIndex(views=2).plan(torch.zeros(6, 1), torch.zeros(6, 1))
+    assert again is made
+    assert not made.apart.rows.is_inference() and not made.apart.only.is_inference()
+    assert SameIndex(views=3).plan(torch.ones(6, 1), torch.ones(6, 1)) is not made
+    with pytest.raises(DataError, match="2 looks"):
+        SameIndex(views=2).plan(torch.ones(5, 1), torch.ones(5, 1))
+
+
+def test_what_stands_for_a_tensor_is_not_remembered():
+    with FakeTensorMode():
+        made = SameIndex().plan(torch.ones(11, 1), torch.ones(11, 1))
+    assert isinstance(made.apart.rows, FakeTensor)
+    assert type(SameIndex().plan(torch.ones(11, 1), torch.ones(11, 1)).apart.rows) is torch.Tensor
 
 
 def test_labels_and_missing_ones():

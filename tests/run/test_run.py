@@ -195,6 +195,12 @@ def test_system_that_needs_what_the_data_lack(shapes: Path, tmp_path: Path) -> N
         unalike.fit(rows, system="supcon", out=tmp_path / "x")
 
 
+def test_fewer_steps_than_stages_leave_no_run(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="1 steps for 3 stages"):
+        unalike.fit("digits", system="mcl", steps=1, batch_size=32, size=16, out=tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
 def test_existing_run_is_not_overwritten(pictures_run: unalike.Run, shapes: Path) -> None:
     before = (pictures_run.folder / "run.json").read_bytes()
     with pytest.raises(RunError, match="holds a run already"):

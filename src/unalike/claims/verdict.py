@@ -39,7 +39,8 @@ def judge(
     """Judge paired differences, system minus baseline, one a seed.
 
     Few seeds make the percentile bootstrap too narrow, so the verdict is by Student's t; the bootstrap stands beside
-    it. A difference that is the same for every seed and not the margin (an exact identity) counts as certain.
+    it. A difference that is the same for three seeds or more and not the margin (an exact identity) counts as certain;
+    the same for two may be chance, and leaves the verdict open.
 
     Args:
         differences: ``(S,)``.
@@ -70,4 +71,6 @@ def judge(
     sign, edge = (1.0, margin) if better == "higher" else (-1.0, -margin)
     ends = sorted((sign * (low - edge), sign * (high - edge)))
     verdict: Verdict = "holds" if ends[0] > 0 else "fails" if ends[1] < 0 else "open"
+    if len(values) == 2 and half == 0:
+        verdict = "open"
     return Effect(mean, (low, high), bootstrap_interval(values, level=level), verdict)

@@ -38,11 +38,10 @@ def once(backward: Backward) -> Backward:
 
     @functools.wraps(backward)
     def inner(ctx: Any, *slopes: Tensor | None) -> tuple[Any, ...]:
-        wanted = torch.is_grad_enabled()
+        if not torch.is_grad_enabled():
+            return backward(ctx, *slopes)
         with torch.no_grad():
             found = backward(ctx, *slopes)
-        if not wanted:
-            return found
         anchor = torch.zeros((), requires_grad=True)
         return tuple(_Once.apply(value, anchor) if isinstance(value, Tensor) else value for value in found)
 

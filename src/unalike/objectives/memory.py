@@ -32,5 +32,6 @@ class Loan:
         return torch.frombuffer(memory, dtype=torch.float32)
 
     def __del__(self) -> None:
-        if KEPT < self.piece.nbytes <= LENT:
-            self._spare[:] = [self.piece]
+        piece = getattr(self, "piece", None)  # there is none where memory for it could not be had
+        if piece is not None and KEPT < piece.nbytes <= LENT:
+            self._spare[:] = [piece]

@@ -244,8 +244,8 @@ class _Ready(torch.autograd.Function):
             factor = slope.to(d_queries.dtype)
             d_queries, d_keys = (None if d is None else d * factor for d in (d_queries, d_keys))
         return (
-            d_queries.to(ctx.dtypes[0]) if needs[0] else None,
-            d_keys.to(ctx.dtypes[1]) if needs[1] else None,
+            _as(d_queries, ctx.dtypes[0]) if needs[0] else None,
+            _as(d_keys, ctx.dtypes[1]) if needs[1] else None,
             (d_inverse * slope).to(d_inverse.dtype) if needs[2] else None,
             *(None for _ in needs[3:]),
         )
@@ -294,7 +294,8 @@ def ready_loss(
         d_inverse = None
         if isinstance(inverse, Tensor) and inverse.requires_grad:
             d_inverse = slope_of_inverse(q, found[1], inverse.detach()) * (0.5 if task.symmetric else 1.0)
-    result: Tensor = _Ready.apply(queries, keys, inverse, *found, d_inverse)
+    loss, d_queries, d_keys = found
+    result: Tensor = _Ready.apply(queries, keys, inverse, loss.to(q.dtype), d_queries, d_keys, d_inverse)
     return result
 
 
@@ -315,8 +316,13 @@ def _one_sided(
 def computed(queries: Tensor, keys: Tensor | None) -> tuple[Tensor, Tensor]:
     """Queries and keys as they are computed with: float64 if one of them is, else float32; contiguous."""
     dtype = torch.float64 if torch.float64 in (queries.dtype, _or(keys, queries).dtype) else torch.float32
-    q = queries.detach().to(dtype).contiguous()
-    return q, q if keys is None or keys is queries else keys.detach().to(dtype).contiguous()
+    q = _as(queries.detach(), dtype).contiguous()
+    return q, q if keys is None or keys is queries else _as(keys.detach(), dtype).contiguous()
+
+
+def _as(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """`Tensor.to`, which takes its time even where there is nothing to do."""
+    return tensor if tensor.dtype == dtype else tensor.to(dtype)
 
 
 def pair_scores(

@@ -17,6 +17,10 @@ class Shape(NamedTuple):
     columns: int
 
 
+FEW = 512
+"""Rows up to which one tile a thread is faster than several that would let a busy core do less."""
+
+
 @functools.cache
 def cache_bytes(level: int) -> int:
     """Size of a data cache of this machine, or a common size where the system does not tell."""
@@ -34,6 +38,7 @@ def portable(device: torch.device) -> Shape:
     return Shape(1024, 1024) if device.type == "cpu" else Shape(4096, 4096)
 
 
+@functools.lru_cache(maxsize=64)
 def native(shape: tuple[int, int], threads: int, *, symmetric: bool) -> Shape:
     """Tiles of the native path: half of the second-level cache, and enough of them for every thread to have some."""
     n, m = shape
@@ -41,15 +46,18 @@ def native(shape: tuple[int, int], threads: int, *, symmetric: bool) -> Shape:
     if symmetric:
         side = _even(n, 4, int(room**0.5))
         return Shape(side, side)
-    rows = _even(n, max(4, 2 * threads), min(256, int((room / 2) ** 0.5)))
-    return Shape(rows, _even(m, 2, room // rows))
+    few = n <= FEW
+    rows = _even(n, threads if few else max(4, 2 * threads), min(256, int((room / 2) ** 0.5)))
+    return Shape(rows, _even(m, 1 if few else 2, room // rows))
 
 
+@functools.lru_cache(maxsize=64)
 def native_strip(shape: tuple[int, int], threads: int) -> Shape:
     """Rows of a strip over all columns whose exponentials stay near, and columns of a product in it."""
     n, m = shape
     room = 4 * cache_bytes(2) // 4
-    return Shape(_even(n, max(4, threads), min(128, max(32, room // m))), _even(m, 1, 512))
+    parts = threads if n <= FEW else max(4, threads)
+    return Shape(_even(n, parts, min(128, max(32, room // m))), _even(m, 1, 512))
 
 
 def _even(length: int, parts: int, most: int) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unalike.errors import DataError, SettingsError
 from unalike.pairing.edges import Edges
@@ -48,29 +49,40 @@ class SameIndex(Pairing):
             )
 
     def plan(self, queries: Tensor, keys: Tensor) -> Plan:
-        n, m = queries.shape[0], keys.shape[0]
-        device = queries.device
-        if self.views == 1:
-            return Plan((n, m), device, apart=Edges.diagonal((n, m), offset=self.offset, device=device))
-        if n != m or n % self.views:
+        shape = (queries.shape[0], keys.shape[0])
+        if torch.compiler.is_compiling() or type(queries) not in {Tensor, nn.Parameter}:
+            return _by_index(self, shape, queries.device)  # what stands for a tensor must not be remembered
+        return _remembered(self, shape, queries.device)
+
+
+def _by_index(pairing: SameIndex, shape: tuple[int, int], device: torch.device) -> Plan:
+    (n, m), views = shape, pairing.views
+    with torch.inference_mode(False):  # the plan may serve a later call whose gradients need it
+        if views == 1:
+            return Plan(shape, device, apart=Edges.diagonal(shape, offset=pairing.offset, device=device))
+        if n != m or n % views:
             raise DataError(
-                f"{self.views} looks of each sample cannot be {n} rows against {m} columns; "
+                f"{views} looks of each sample cannot be {n} rows against {m} columns; "
                 "give the same set twice, its length a multiple of the number of looks"
             )
-        samples = n // self.views
+        samples = n // views
         every = torch.arange(n, device=device)
-        columns = (every % samples)[:, None] + samples * torch.arange(self.views, device=device)
+        columns = (every % samples)[:, None] + samples * torch.arange(views, device=device)
         rows = every[:, None].expand_as(columns)
         weights = (rows != columns).float()
         edges = Edges(
             rows.reshape(-1),
             columns.reshape(-1),
             weights.reshape(-1),
-            (n, m),
-            per_row=self.views,
-            only=2 * every + (every < samples) if self.views == 2 else None,
+            shape,
+            per_row=views,
+            only=2 * every + (every < samples) if views == 2 else None,
         )
-        return Plan((n, m), device, apart=edges)
+        return Plan(shape, device, apart=edges)
+
+
+_remembered = lru_cache(maxsize=4)(_by_index)
+"""Training asks for the same few shapes again and again; to make the plan costs as much as a small loss."""
 
 
 @dataclass(frozen=True)

@@ -53,4 +53,5 @@ from .sharded import shard as shard
 from .sharded import shardable as shardable
 from .stages import MakeOrder as MakeOrder
 from .stages import Stage as Stage
+from .stages import check_steps as check_steps
 from .watch import CollapseWatch as CollapseWatch

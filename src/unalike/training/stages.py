@@ -113,14 +113,19 @@ def lay_out(
     return [(stage, order or (stage.order or shuffled)(inputs, batch_size, seed)) for stage in stages]
 
 
+def check_steps(stages: int, total: int) -> None:
+    """Raise `SettingsError` where there are fewer steps than stages."""
+    if total < stages:
+        raise SettingsError(f"{total} steps for {stages} stages: give at least one step a stage")
+
+
 def spans(stages: Sequence[tuple[Stage, Order]], total: int) -> list[Span]:
     """Share ``total`` steps out among stages: each gets its share, rounded, and at least one step.
 
     Raises:
         SettingsError: there are fewer steps than stages.
     """
-    if total < len(stages):
-        raise SettingsError(f"{total} steps for {len(stages)} stages: give at least one step a stage")
+    check_steps(len(stages), total)
     shares = np.array([stage.share for stage, _ in stages])
     edges = np.round(total * np.cumsum(shares) / shares.sum()).astype(int)
     found: list[Span] = []

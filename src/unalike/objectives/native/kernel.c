@@ -231,6 +231,7 @@ struct Plan {
   void (*run)(Plan *, i64 row_block, i64 column_block, float *buffer);
   double *row_sums, *row_sames, *column_sums, *column_sames; /* blocks x n, or blocks x m */
   float **d_queries, **d_keys;                               /* places, the first is the result itself */
+  float *weights;                                            /* n x m where these few are kept, one-sided */
   atomic_llong next;
 };
 
@@ -534,14 +535,15 @@ static void fused_block(Plan *p, i64 row_block, i64 column_block, float *buffer)
   (void)column_block;
   i64 first = edge_of(row_block, p->row_blocks, w->n, w->tile_rows);
   i64 r1 = edge_of(row_block + 1, p->row_blocks, w->n, w->tile_rows);
-  float *weight = buffer + w->tile_rows * m, *pull = weight + w->tile_rows, *d_keys = p->d_keys[row_block];
+  float *weight = buffer + w->tile_rows * m, *pull = weight + w->tile_rows, *d_keys = p->weights ? 0 : p->d_keys[row_block];
   positives(w, first, r1);
   for (i64 r0 = first; r0 < r1; r0 += w->tile_rows) {
     i64 r = min64(w->tile_rows, r1 - r0);
     const float *a = w->queries + r0 * d;
+    float *strip = p->weights ? p->weights + r0 * m : buffer;
     for (i64 c0 = 0; c0 < m; c0 += w->tile_columns) {
       Tile tile = {r0, c0, r, min64(w->tile_columns, m - c0)};
-      float *t = buffer + r * c0;
+      float *t = strip + r * c0;
       scores_of(w, a, w->keys + c0 * d, t, (int)r, (int)tile.c);
       hold_apart(w, tile, t);
       sum_tile(w, tile, t, w->row_sum + r0, 0, 0, 1);
@@ -553,16 +555,47 @@ static void fused_block(Plan *p, i64 row_block, i64 column_block, float *buffer)
     }
     for (i64 c0 = 0; c0 < m; c0 += w->tile_columns) {
       Tile tile = {r0, c0, r, min64(w->tile_columns, m - c0)};
-      float *t = buffer + r * c0;
+      float *t = strip + r * c0;
       weigh_tile(w, tile, t, t, weight - r0, 0, 0, 0, 1);
       EACH_APART(w, tile, t[i * tile.c + j] = w->only[r0 + i] == e ? pull[i] : 0.f)
       spread_rows(w, t, w->keys + c0 * d, w->d_queries + r0 * d, (int)r, (int)tile.c, c0 ? 1.f : 0.f);
-      spread_columns(w, t, a, d_keys + c0 * d, (int)r, (int)tile.c, r0 == first ? 0.f : 1.f);
+      if (!p->weights) spread_columns(w, t, a, d_keys + c0 * d, (int)r, (int)tile.c, r0 == first ? 0.f : 1.f);
     }
   }
 }
 
+/* The derivatives by some keys, from all rows of the weights. */
+static void keys_block(Plan *p, i64 block, i64 column_block, float *buffer) {
+  const Walk *w = p->walk;
+  (void)column_block;
+  (void)buffer;
+  i64 first = edge_of(block, p->row_blocks, w->m, 16);
+  int d = (int)w->d, n = (int)w->n, m = (int)w->m, c = (int)(edge_of(block + 1, p->row_blocks, w->m, 16) - first);
+  float one = 1.f, zero = 0.f;
+  w->sgemm("N", "T", &d, &c, &n, &one, w->queries, &d, p->weights + first, &m, &zero, w->d_keys + first * d, &d);
+}
+
+enum { FEW = 1 << 18 };
+
+/* Of few scores all weights are kept, a MiB at most: then the keys' derivatives need no places, which cost more there. */
+static int fused_few(const Walk *w) {
+  Plan p = {.walk = w, .run = fused_block, .row_blocks = tiles_in(w->n, w->tile_rows), .column_blocks = 1};
+  p.tasks = p.row_blocks;
+  p.weights = take(w->n * w->m);
+  p.failed = !p.weights;
+  if (!p.failed) {
+    run_all(&p);
+    p.run = keys_block;
+    p.tasks = p.row_blocks = min64(w->threads, tiles_in(w->m, 16));
+    if (!p.failed) run_all(&p);
+  }
+  give(p.weights, w->n * w->m);
+  return (int)p.failed;
+}
+
 static int fused(const Walk *w) {
+  memset(w->row_sum, 0, w->n * sizeof(double));
+  if (w->n * w->m <= FEW && w->m <= w->tile_columns) return fused_few(w);
   Plan p = {.walk = w, .run = fused_block, .column_blocks = 1};
   /* Places of gradients cost time where there are few rows: then no more than threads. More let a busy core do less. */
   i64 least = w->threads > 1 && w->n <= 512 ? 2 : 4;
@@ -571,7 +604,6 @@ static int fused(const Walk *w) {
   p.d_keys = make_places(w->d_keys, p.row_blocks, w->m * w->d);
   p.failed = !all_there(p.d_keys, p.row_blocks);
   if (!p.failed) {
-    memset(w->row_sum, 0, w->n * sizeof(double));
     run_all(&p);
     add_places(w, p.d_keys, p.row_blocks, w->m * w->d);
   }
