@@ -5,10 +5,10 @@
     python benchmarks/objectives.py --sizes 4096 --widths 128 --no-memory --busy 1   # a core has other work
 
 All contenders of a case run in one process, one after the other in an order that each round draws anew, since a loss
-that turns gigabytes over slows down the one after it; a ratio is the median of the rounds' ratios. In each round the rate of matrix multiplication is measured too, on tiles that stay in the cache:
-no loss can be faster than its multiplications at that rate, and the fraction of this limit that a loss reaches is the
-figure that does not depend on the machine. Memory is measured in a fresh process a contender. Packages that are not
-installed are left out.
+that turns gigabytes over slows down the one after it; a ratio is the median of the rounds' ratios. In each round the
+rate of matrix multiplication is measured too, on tiles that stay in the cache: no loss can be faster than its
+multiplications at that rate, and the fraction of this limit that a loss reaches is the figure that does not depend on
+the machine. Memory is measured in a fresh process a contender. Packages that are not installed are left out.
 """
 
 from __future__ import annotations

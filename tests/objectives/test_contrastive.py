@@ -18,8 +18,11 @@ from unalike.objectives import (
     sigmoid,
     soft_target,
     sup_con,
+    use_backend,
 )
 from unalike.pairing import Dense, SameIndex, SameLabel, SharedText, Soft
+
+pytestmark = pytest.mark.usefixtures("tile")
 
 
 def agree(value, expected, *inputs, tolerance=1e-7):
@@ -203,6 +206,25 @@ def test_exact_where_the_loss_is_nearly_zero():
         assert brute.off(value, exact) < 5e-6
         for found, right in zip(brute.gradients(value, *narrow), brute.gradients(exact, *wide), strict=True):
             assert brute.off(found, right) < 5e-6
+
+
+@pytest.mark.parametrize("name", ["auto", "portable"])
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_a_row_far_below_the_others_keeps_its_terms(name, symmetric):
+    """No single shift serves scores near 90 and near -90: float32 has no exp(-130)."""
+    q = torch.tensor([[9.0, 0.0], [-9.0, 0.0], [8.9, 1.0]])
+    k = torch.tensor([[10.0, 0.0], [10.0, 0.1], [10.0, -0.1]])
+    wide = [x.double().requires_grad_() for x in (q, k)]
+    scores, target = wide[0] @ wide[1].T, torch.arange(3)
+    exact = cross_entropy(scores, target)
+    if symmetric:
+        exact = (exact + cross_entropy(scores.T, target)) / 2
+    narrow = [x.requires_grad_() for x in (q, k)]
+    with use_backend(name):
+        loss = info_nce(*narrow, temperature=1.0, symmetric=symmetric)
+    assert brute.off(loss, exact) < 1e-5
+    for found, right in zip(brute.gradients(loss, *narrow), brute.gradients(exact, *wide), strict=True):
+        assert brute.off(found, right) < 1e-5
 
 
 def test_rowwise_equals_the_whole_matrix():

@@ -7,17 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unalike.errors import DataError, SettingsError, TrainingError
-from unalike.objectives import portable, score_sums, tiles
+from unalike.objectives import portable, score_sums
 from unalike.pairing import Dense, Graph, SameIndex, SameLabel, SharedText, TopHardest, Without
 
 EXACT = 1e-12
 
 
-@pytest.fixture(params=["small tiles", "one tile"], autouse=True)
-def tile(request, monkeypatch):
-    """Every walk crosses tile borders, and also fits in one."""
-    if request.param == "small tiles":
-        monkeypatch.setattr(tiles, "portable", lambda device: tiles.Shape(3, 3))
+pytestmark = pytest.mark.usefixtures("tile")
 
 
 def pairings(kind: str, n: int, m: int, seed: int):

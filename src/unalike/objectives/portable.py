@@ -12,6 +12,7 @@ from typing import overload
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from unalike.objectives import tiles
 from unalike.objectives.memory import Loan
@@ -73,8 +74,8 @@ def edge_scores(queries: Tensor, keys: Tensor, edges: Edges, inverse: Tensor | f
     chunk = max(1, (1 << 19) // max(queries.shape[1], 1))
     for first in range(0, scores.shape[0], chunk):
         part = slice(first, first + chunk)
-        a, b = queries[edges.rows[part]].to(wide), keys[edges.columns[part]].to(wide)
-        torch.sum(a.mul_(b), 1, out=scores[part])
+        rows, columns = (part, part) if edges.bijective else (edges.rows[part], edges.columns[part])
+        torch.sum(queries[rows].to(wide) * keys[columns], 1, out=scores[part])
     return scores.mul_(inverse[edges.rows].to(wide) if isinstance(inverse, Tensor) and inverse.ndim else inverse)
 
 
@@ -407,3 +408,59 @@ def one_sided(
     if shift and bool((negative < shift - 57.0).any()):
         return None
     return negative, d_queries, d_keys
+
+
+def kept(
+    queries: Tensor, keys: Tensor, inverse: float | Tensor, task: Task
+) -> tuple[Tensor, Tensor, Tensor | None] | None:
+    """The mean of ``softplus(negative - positive)`` over rows, or rows and columns, with its derivatives in one call.
+
+    For as many scores as one tile has: all their exponentials are kept, since a small loss costs what its calls cost.
+    The derivatives are by queries and keys (in symmetric walks by the set). Each row has one positive. None where there
+    are more scores, or where sums may lose terms.
+    """
+    n, m = task.plan.shape
+    tile, edges = tiles.portable(queries.device), task.plan.apart
+    if n > tile.rows or m > tile.columns or edges is None or edges.only is None:
+        return None
+    wide, dtype = accumulator(queries.device), queries.dtype
+    powers = torch.mm(queries, keys.T)
+    powers.mul_(inverse.to(dtype)[:, None] if isinstance(inverse, Tensor) and inverse.ndim else inverse)
+    low, high = (float(end) for end in torch.aminmax(powers))
+    limit = reach(dtype)
+    if not (-4 * limit <= low and high <= 4 * limit):
+        return None
+    shift = max(0.0, high - limit)
+    positive = edge_scores(queries, keys, edges, inverse)
+    if not edges.bijective:
+        positive = positive[edges.only]
+    powers[edges.rows, edges.columns] = -torch.inf
+    powers = powers.sub_(shift).exp_() if shift else powers.exp_()
+
+    def side(axis: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Of rows (1) or columns (0): the logarithms of their sums, and the derivatives by these and by the powers."""
+        sums = powers.sum(axis).to(wide)
+        logs = sums.log().add_(shift)
+        slopes = torch.sigmoid(logs - positive).mul_((0.5 if task.columns else 1.0) / n).mul_(inverse)
+        shares = slopes / sums.clamp_min(torch.finfo(wide).tiny)  # of an empty sum the slope is zero
+        return logs, slopes, shares.to(dtype)
+
+    logs, slopes, shares = side(1)
+    gaps = logs - positive
+    if task.symmetric:
+        pull = slopes + slopes[edges.columns[edges.only]]
+        weights = shares[:, None] + shares
+    elif task.columns:
+        column_logs, column_slopes, column_shares = side(0)
+        gaps = torch.stack([gaps, column_logs - positive])
+        logs = torch.minimum(logs, column_logs)
+        pull = slopes + column_slopes
+        weights = shares[:, None] + column_shares
+    else:
+        pull, weights = slopes, shares[:, None]
+    if low < shift - 57.0 and bool((logs < shift - 57.0).any()):
+        return None
+    powers.mul_(weights)
+    powers[edges.rows[edges.only], edges.columns[edges.only]] = pull.neg_().to(dtype)
+    d_keys = None if task.symmetric else torch.mm(powers.T, queries)
+    return softplus(gaps).mean(), torch.mm(powers, keys), d_keys

@@ -263,8 +263,8 @@ def ready_loss(
     """The mean over rows, or rows and columns, of ``softplus(negative - positive)``, its gradients made at once.
 
     One-sided this takes three multiplications in place of four; for small batches it saves the calls. None where it
-    cannot be done: several positives a row, labels, no gradient wanted, scores of too wide a range, or no kernels
-    (but for the one-sided loss, which the portable path makes this way too). Then the general way serves.
+    cannot be done: several positives a row, labels, no gradient wanted, scores of too wide a range, or more of them
+    than the portable path keeps (one-sided losses it makes this way in any case). Then the general way serves.
     """
     edges, other = plan.apart, _or(keys, queries)
     if edges is None or edges.only is None or plan.labels or plan.weights or plan.negatives:
@@ -285,10 +285,10 @@ def ready_loss(
         found: tuple[Tensor, Tensor, Tensor | None] | None
         if kernels is not None:
             found = fast.whole(kernels, q, k, number, task)
-        elif columns or task.symmetric:
-            found = None
         else:
-            found = _one_sided(q, k, number, task, edges, edges.only)
+            found = portable.kept(q, k, number, task)
+            if found is None and not columns and not task.symmetric:
+                found = _one_sided(q, k, number, task, edges, edges.only)
         if found is None:
             return None
         d_inverse = None
