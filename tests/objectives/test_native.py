@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -258,6 +259,19 @@ def test_memory_of_the_call_before_is_used_again(pairing, monkeypatch):
     monkeypatch.setattr(memory, "LENT", 100)
     bits(64)
     assert not memory.Loan._spare
+
+
+def test_without_memory_nothing_but_the_error_is_said(monkeypatch):
+    def nothing_left(loan):
+        raise MemoryError
+
+    said = []
+    monkeypatch.setattr(memory.Loan, "_large", nothing_left)
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+    with pytest.raises(MemoryError):
+        memory.Loan(1 << 24)
+    gc.collect()
+    assert not said
 
 
 @needs_kernels
