@@ -18,14 +18,14 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from unalike import checking, objectives, systems
+from unalike import objectives, systems
 from unalike.claims import board, read_rows
-from unalike.claims.rows import Row, reason, unfinished
+from unalike.claims.reasons import reason
+from unalike.claims.rows import Row, unfinished
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 ROWS = read_rows(ROOT / "results")
-STALE = {slug: checking.stale(row) for slug, row in ROWS.items()}
 
 
 def section(docstring: str, name: str) -> str:
@@ -108,8 +108,7 @@ def source(system: systems.System) -> str:
 def page(system: systems.System) -> str:
     """A newcomer's page of one measured system."""
     row = ROWS[system.slug]
-    stale = " The row is stale: its code has changed since it was measured." if STALE[system.slug] else ""
-    why = reason(ROOT / "results", system.slug)
+    why = reason(ROOT / "results", row)
     paper = system.paper
     needs = "sub-folders are the classes" if paper.labels else "a folder of pictures"
     cost = f"{row.seconds['work']:.0f} core seconds, {len(row.seeds)} pairs of trials, at most {row.memory:.0f} MiB"
@@ -141,7 +140,7 @@ def page(system: systems.System) -> str:
         "",
         *board.measures(row),
         "",
-        f"On {', '.join(row.data)}; {cost}.{stale} Repeat it: `unalike check {system.slug}`",
+        f"On {', '.join(row.data)}; {cost}. Repeat it: `unalike check {system.slug}`",
         "",
     ]
     if why:
@@ -179,7 +178,6 @@ def results() -> str:
     """The board."""
     return board.board(
         list(ROWS.values()),
-        stale=lambda row: STALE[row.slug],
         page=lambda row: f"docs/systems/{row.slug}.md",
         picture="docs/pictures/claims/board.svg",
     )

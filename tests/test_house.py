@@ -37,7 +37,7 @@ FLOORS = [
         "run",
         "fitting",
         "estimator",
-        "checking",
+        "checks",
         "adaptation",
         "auditing",
         "clustering",

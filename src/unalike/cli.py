@@ -873,10 +873,12 @@ def check(arguments: Check, roles: Mapping[str, str]) -> None:
     if arguments.slug is not None:
         wanted = [systems.find(arguments.slug)]
     else:
-        from unalike.checking import current
+        from unalike.checks.probing import statuses
 
         testable = [each for each in systems.all_systems(arguments.modality) if each.claim.measures]
-        wanted = [each for each in testable if arguments.again or not current(each, arguments.results)]
+        rows = [each.slug for each in testable if (arguments.results / f"{each.slug}.json").exists()]
+        found = {} if arguments.again else statuses(rows, arguments.results, jobs=arguments.jobs)
+        wanted = [each for each in testable if each.slug not in found or found[each.slug].state == "stale"]
         if arguments.confirm:
             wanted = [each for each in wanted if (arguments.results / f"{each.slug}.json").exists()]
         out.print(f"{len(wanted)} of {len(testable)} claims to measure")
@@ -886,7 +888,7 @@ def check(arguments: Check, roles: Mapping[str, str]) -> None:
 
 
 def measured(slug: str, arguments: Check) -> Any:
-    from unalike import checking
+    from unalike.checks import check as checking
     from unalike.progress import Trials
 
     with Trials(out) as trials:
@@ -903,7 +905,7 @@ def measured(slug: str, arguments: Check) -> Any:
 
 
 def compare(arguments: Compare, roles: Mapping[str, str]) -> None:
-    from unalike import checking
+    from unalike.checks import compare as checking
     from unalike.progress import Trials
 
     options = {
@@ -1020,7 +1022,8 @@ def show_card(system: Any) -> None:
 
 def show_stored(system: Any) -> None:
     """What the stored row says of a system's claim."""
-    from unalike.claims.rows import read_row, reason, stored
+    from unalike.claims.reasons import reason
+    from unalike.claims.rows import read_row, stored
 
     path = stored() / f"{system.slug}.json"
     if not path.exists():
@@ -1029,7 +1032,7 @@ def show_stored(system: Any) -> None:
     row = read_row(path)
     out.print(f"\nMeasured on {', '.join(row.data)}:")
     show_row(row)
-    if why := reason(stored(), system.slug):
+    if why := reason(stored(), row):
         from rich.markdown import Markdown
 
         out.print("")

@@ -18,7 +18,8 @@ class Paper:
 
     ``roles`` are the kinds of column that the system learns from; ``labels`` tells whether it needs a label, and
     ``targets`` whether it needs a number to predict.
-    ``number`` is the system's number on the board; systems that only serve as baselines have none.
+    ``number`` is the system's number on the board; systems that only serve as baselines have none. ``probe_steps`` are
+    the steps of each training in a probe of its claim: enough for what begins late, such as a queue that must fill.
     """
 
     slug: str
@@ -33,6 +34,7 @@ class Paper:
     kind: Kind = "learner"
     labels: bool = False
     targets: bool = False
+    probe_steps: int = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +132,7 @@ class Measure:
         combine: where one metric of two arms does not say it: a function of ``{arm: value of the metric}`` for one
             seed to the number that is compared with ``against`` (a slope, an interaction).
         mechanism: whether this is the quantity through which the paper says that the method works.
+        timed: whether it measures time, which is another on another day: no probe repeats it.
     """
 
     name: str
@@ -140,6 +143,7 @@ class Measure:
     margin: float = 0.0
     combine: Callable[[Mapping[str, float]], float] | None = None
     mechanism: bool = False
+    timed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from unalike import checking, claims, systems
+from unalike import claims, systems
+from unalike.checks import grounds, starts, works
 from unalike.claims import Ground, Sealed, adaptation
 from unalike.errors import SettingsError
 
@@ -16,21 +17,21 @@ from unalike.errors import SettingsError
 @pytest.fixture(scope="module")
 def ground() -> Ground:
     claim = systems.find("gda-clip").claim
-    return checking.ground_of(claim.bed, claim)
+    return grounds.ground_of(claim.bed, claim)
 
 
 @pytest.fixture(scope="module")
 def tensors(ground: Ground) -> dict[str, torch.Tensor]:
     """What a model would give that places classes a little apart."""
     _, pool = adaptation.divided(ground)
-    codes = adaptation.classes_of(ground).codes
+    codes = ground.labels.codes
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(codes.max() + 1, 16))
     vectors = centres[codes] + 1.5 * rng.normal(size=(len(codes), 16))
     made = {role: vectors.copy() for role in ("image:fluent", "image:google", "image:twitter")}
     made["image:fluent"][~ground.collection["image:fluent"].present] = np.nan
     names = adaptation.chosen_classes(ground, pool)
-    known = [adaptation.classes_of(ground).names.index(name) for name in names]
+    known = [ground.labels.names.index(name) for name in names]
     looks = vectors[pool] + 0.1 * rng.normal(size=(3, len(pool), 16))
     return {
         **{f"vectors/{role}": torch.from_numpy(each) for role, each in made.items()},
@@ -80,15 +81,15 @@ def test_accuracy_grows_with_shots_and_falls_to_chance_where_classes_are_permute
 
 def test_the_start_is_kept_under_a_name_that_another_process_finds(ground: Ground) -> None:
     claim = systems.find("gda-clip").claim
-    name = checking.start_file(claim, 0, "adaptation.py").name
-    assert "0x" not in checking.digest(claim.start, claim)
-    assert name == checking.start_file(replace(claim), 0, "adaptation.py").name
+    name = starts.start_file(claim, 0, "adaptation.py").name
+    assert "0x" not in starts.digest(claim.start, claim)
+    assert name == starts.start_file(replace(claim), 0, "adaptation.py").name
     longer = replace(claim, start=replace(claim.start, training={"steps": 1}))
-    assert name != checking.start_file(longer, 0, "adaptation.py").name
+    assert name != starts.start_file(longer, 0, "adaptation.py").name
 
 
 def test_a_claim_without_start_or_prompts_is_refused() -> None:
     claim = systems.find("gda-clip").claim
     for broken in (replace(claim, start=None), replace(claim, bed=replace(claim.bed, prompts=None))):
         with pytest.raises(SettingsError, match="must name a bed with prompts and a start"):
-            checking.AdapterWork("gda-clip", broken)(claims.Job(stage="score", arm="system", seed=0))
+            works.AdapterWork("gda-clip", broken)(claims.Job(stage="score", arm="system", seed=0))

@@ -94,7 +94,7 @@ def test_a_constant_of_another_file_counts(changed):
 
 
 def test_of_a_table_of_choices_only_what_was_chosen_counts(changed):
-    from unalike.checking import claim_code
+    from unalike.checks.depends import claim_code
 
     before = claim_code(systems.find("dcl"))
     changed("encoders/build.py", '"vit": VisionTransformer,', '"vit": VisionTransformer, "other": VisionTransformer,')

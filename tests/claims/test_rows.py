@@ -10,7 +10,8 @@ import pytest
 from unalike import systems
 from unalike.claims import METRICS, read_row
 from unalike.claims.harness import claim_problems, measured_arms
-from unalike.claims.rows import reason, unfinished
+from unalike.claims.reasons import reason
+from unalike.claims.rows import unfinished
 from unalike.data import find_record
 from unalike.records import Claim
 
@@ -65,4 +66,4 @@ def test_a_stored_row_is_whole(path):
 def test_what_does_not_hold_has_a_written_reason(path):
     row = read_row(path)
     if unfinished(row.results):
-        assert len(reason(RESULTS, row.slug)) > 100, f"{unfinished(row.results)}: write results/reasons/{row.slug}.md"
+        assert len(reason(RESULTS, row)) > 100, f"{unfinished(row.results)}: write results/reasons/{row.slug}.md"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from unalike import checking, systems
+from unalike import systems
+from unalike.checks import grounds, starts, works
 from unalike.claims import METRICS, Ground, Job, Sealed, judge, run_trial
 from unalike.claims.floors import AsksForTraining, Untold, floor_of
 from unalike.claims.metrics import found_again, measured
@@ -22,7 +23,7 @@ ENCODER = {"image": {"name": "grid", "widths": (8, 16), "width": 16}}
 
 @pytest.fixture(scope="module")
 def ground():
-    return Ground.of(BED, checking.opened(BED), ENCODER)
+    return Ground.of(BED, grounds.opened(BED), ENCODER)
 
 
 def trial(ground, slug="simclr", seed=0, test=None, **options):
@@ -103,7 +104,7 @@ def claim_of(*measures: Measure) -> Claim:
 
 def test_work_reports_costs_floors_and_one_reading():
     claim = claim_of(Measure(name="kNN", metric="knn"), Measure(name="rank", metric="effective_rank"))
-    work = checking.LearnerWork("dcl", claim)
+    work = works.LearnerWork("dcl", claim)
     outcome = work(Job(stage="score", arm="system", seed=0, metrics=(0, 1), floors=True))
     assert outcome.reads == 1
     assert outcome.seconds > 0
@@ -148,7 +149,7 @@ def no_number(trial):
 def test_a_function_has_the_floors_that_mean_something():
     functions = (nearest_is_alike, by_the_learner, last_loss, loss_of_a_look, no_number)
     claim = claim_of(*(Measure(name=each.__name__, metric=each) for each in functions))
-    work = checking.LearnerWork("dcl", claim)
+    work = works.LearnerWork("dcl", claim)
     job = Job(stage="score", arm="system", seed=0, metrics=(0, 1, 2, 3), floors=True)
     outcome = work(job)
     assert outcome.reads == 1
@@ -158,7 +159,7 @@ def test_a_function_has_the_floors_that_mean_something():
     assert outcome.floors["2"] == outcome.floors["3"] == {}
 
     # The same by hand.
-    ground = checking.ground_of(claim.bed, claim)
+    ground = grounds.ground_of(claim.bed, claim)
     options = {"steps": 3, "batch_size": 32, "learning_rate": 0.0}
     bare = run_trial(ground, systems.find("dcl"), settings={}, options=options, seed=0, test=Sealed(ground.test))
     assert (
@@ -201,9 +202,9 @@ def test_pretrained_starts_are_made_once_and_shared():
         arms={"baseline": Arm(system="simclr")},
         measures=(Measure(name="kNN", metric="knn"),),
     )
-    first = checking.pretrained(claim, 0)
-    again = checking.pretrained(claim, 0)
+    first = starts.pretrained(claim, 0)
+    again = starts.pretrained(claim, 0)
     assert all(torch.equal(first["image"][name], again["image"][name]) for name in first["image"])
-    other = checking.pretrained(claim, 1)
+    other = starts.pretrained(claim, 1)
     assert not all(torch.equal(first["image"][name], other["image"][name]) for name in first["image"])
-    assert checking.pretrained(dataclasses.replace(claim, start=None), 0) is None
+    assert starts.pretrained(dataclasses.replace(claim, start=None), 0) is None

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from unalike import cli
+from unalike.claims import read_row
+
+RESULTS = Path(__file__).parents[2] / "results"
 
 
 def failing(capsys, *words):
@@ -41,9 +46,19 @@ def test_the_card_shows_the_stored_row(capsys):
 
 
 def test_current_rows_are_left_out(capsys, tmp_path, monkeypatch):
-    from unalike import checking
+    """Of two rows the stale one is measured again, the current one is not."""
+    from unalike import systems
+    from unalike.checks import check, probing
+    from unalike.claims.probe import Verdict
 
-    monkeypatch.setattr(checking, "current", lambda system, results: True)
-    cli.main(["check", "--all", "--results", str(tmp_path)])
-    assert "0 of" in capsys.readouterr().out
-    assert not list(tmp_path.glob("*.json"))
+    for system in systems.all_systems():
+        if system.claim.measures:
+            (tmp_path / f"{system.slug}.json").touch()
+    found = {"dcl": Verdict("current to rounding"), "mochi": Verdict("stale", ("another loss",))}
+    monkeypatch.setattr(probing, "status", lambda slug, results, again: found.get(slug, Verdict("current")))
+    measured = []
+    row = read_row(RESULTS / "mochi.json")
+    monkeypatch.setattr(check, "check", lambda slug, **options: measured.append(slug) or row)
+    cli.main(["check", "--all", "--results", str(tmp_path), "--jobs", "0"])
+    assert measured == ["mochi"]
+    assert "1 of" in capsys.readouterr().out

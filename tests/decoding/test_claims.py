@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from tiny_models import llama, tokenizer
 
-from unalike import checking, claims, decoding, systems
+from unalike import claims, decoding, systems
+from unalike.checks import works
 from unalike.claims import Generation, Prompt
 from unalike.data import open_set
 from unalike.errors import SettingsError
@@ -38,7 +39,7 @@ def test_a_claim_is_measured_with_the_same_prompts_for_every_arm(folder: Path) -
         encoder={"text": {"name": str(folder)}},
         measures=(*own.claim.measures[1:3], Measure(name="sum of ids", metric=length)),
     )
-    row = claims.check(own.paper, claim, checking.DecoderWork("adacad", claim), code="", versions={}, seeds=2, jobs=0)
+    row = claims.check(own.paper, claim, works.DecoderWork("adacad", claim), code="", versions={}, seeds=2, jobs=0)
     assert row.reads == (1,)
     assert row.data.keys() == {"wordnet"}
     assert row.arms["baseline"]["settings"] == {"alpha": 1.0}
@@ -56,7 +57,7 @@ def test_a_claim_without_prompts_is_refused(folder: Path) -> None:
     own = systems.find("adacad")
     claim = replace(own.claim, bed=replace(own.claim.bed, prompts=None))
     with pytest.raises(SettingsError, match="must name a bed with prompts"):
-        checking.DecoderWork("adacad", claim)(claims.Job(stage="score", arm="system", seed=0))
+        works.DecoderWork("adacad", claim)(claims.Job(stage="score", arm="system", seed=0))
     with pytest.raises(SettingsError, match="with a context all of them or none"):
         claims.run_generation(
             None, None, [Prompt(text="a"), Prompt(text="a", context="b")], None, arm="", seed=0, count=2

@@ -13,7 +13,8 @@ from commands import unalike
 from scipy.sparse import csr_array
 
 import unalike as library
-from unalike import checking, cli
+from unalike import cli
+from unalike.checks import compare
 from unalike.claims import edges_told
 from unalike.clustering import cluster
 from unalike.errors import DataError, SettingsError
@@ -89,7 +90,7 @@ def test_two_systems_are_compared_by_their_groups_or_edges(place: Path, capsys: 
     assert "changed look" not in told
     plain = [line.rsplit(",", 1)[0] for line in (place / "nodes.csv").read_text().splitlines()]
     (place / "unlabelled.csv").write_text("\n".join(plain) + "\n")
-    row = checking.compare(
+    row = compare.compare(
         "scgc",
         "pamc",
         str(place / "edges.csv"),

@@ -215,13 +215,13 @@ def test_finished_run_is_not_trained_again(pictures_run: unalike.Run) -> None:
 
 
 def test_two_towers_are_compared_by_how_pictures_and_texts_find_each_other(shapes: Path, tmp_path: Path) -> None:
-    from unalike import checking
+    from unalike.checks import compare, grounds
 
     lines = (shapes / "pairs.csv").read_text().splitlines()
     gaps = [lines[0], *(f",{line.split(',', 1)[1]}" if n % 4 == 0 else line for n, line in enumerate(lines[1:]))]
     (shapes / "gaps.csv").write_text("\n".join(gaps) + "\n")
     roles = {"image": "path", "text": "caption"}
-    row = checking.compare(
+    row = compare.compare(
         "clip",
         "siglip",
         str(shapes / "gaps.csv"),
@@ -233,7 +233,7 @@ def test_two_towers_are_compared_by_how_pictures_and_texts_find_each_other(shape
         options={"steps": 2},
     )
     assert [each.name for each in row.results] == ["pictures and texts find each other, R@1"]
-    bed = checking.OwnBed(set=str(shapes / "gaps.csv"), columns=roles, systems=("clip",))
-    assert len(checking.opened(bed)) == 45, "rows without a picture are left out, as unalike fit leaves them out"
+    bed = grounds.OwnBed(set=str(shapes / "gaps.csv"), columns=roles, systems=("clip",))
+    assert len(grounds.opened(bed)) == 45, "rows without a picture are left out, as unalike fit leaves them out"
     with pytest.raises(DataError, match="Missing: text"):
-        checking.compare("clip", "siglip", str(shapes), seeds=2, jobs=0)
+        compare.compare("clip", "siglip", str(shapes), seeds=2, jobs=0)

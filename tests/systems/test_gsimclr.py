@@ -10,7 +10,8 @@ import torch
 from test_contract import make
 from torch.nn.functional import cross_entropy, normalize
 
-from unalike import checking, systems, training
+from unalike import systems, training
+from unalike.checks import grounds
 from unalike.claims import Ground, run_trial
 from unalike.errors import SettingsError
 from unalike.records import Bed
@@ -83,7 +84,7 @@ def test_batches_beyond_the_number_of_clusters_are_refused_before_anything_is_tr
 
 def test_false_negatives_are_counted_in_the_batches_that_the_learner_draws() -> None:
     bed = Bed(set="digits", size=16, rows=400)
-    ground = Ground.of(bed, checking.opened(bed), {"image": {"name": "grid", "widths": (8, 16), "width": 16}})
+    ground = Ground.of(bed, grounds.opened(bed), {"image": {"name": "grid", "widths": (8, 16), "width": 16}})
     rates, probes = {}, {}
     for build in (gsimclr.build, gsimclr.simclr):
         trial = run_trial(

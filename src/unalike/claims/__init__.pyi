@@ -38,6 +38,7 @@ from .labels import psp_at_5 as psp_at_5
 from .metrics import METRICS as METRICS
 from .metrics import Metric as Metric
 from .metrics import found_again as found_again
+from .miniature import Scale as Scale
 from .modalities import accuracy_by_names as accuracy_by_names
 from .modalities import centres_apart as centres_apart
 from .modalities import recall_both_ways as recall_both_ways

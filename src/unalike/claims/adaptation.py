@@ -16,7 +16,7 @@ import torch
 from unalike import adapting, evaluation
 from unalike.claims.ground import Ground, Sealed
 from unalike.claims.trial import embed, run_trial
-from unalike.data import LabelColumn, TextColumn, make_splits
+from unalike.data import TextColumn, make_splits
 
 SHARE = 0.35
 """Of the training rows, what adapters learn from; the frozen model never sees them."""
@@ -84,6 +84,10 @@ class Adaptation:
             self.scratch[shots, names] = self._measure(shots, names)
         return self.scratch[shots, names][role or next(iter(self.frozen.vectors))]
 
+    def sample(self, count: int) -> dict[str, np.ndarray]:
+        """By role the frozen vectors of the first test rows; zeros where a row has none."""
+        return {role: np.nan_to_num(each[self.frozen.test[:count]]) for role, each in self.frozen.vectors.items()}
+
     def _measure(self, shots: int, names: bool) -> dict[str, float]:
         frozen = self.frozen
         first = next(iter(frozen.vectors))
@@ -123,7 +127,7 @@ def divided(ground: Ground) -> tuple[Ground, np.ndarray]:
         len(rows),
         fractions={"start": 1 - SHARE, "pool": SHARE},
         groups=None if groups is None else groups[rows],
-        labels=classes_of(ground).codes[rows],
+        labels=ground.labels.codes[rows],
         seed=0,
     )
     return replace(ground, train=rows[parts["start"]]), rows[parts["pool"]]
@@ -135,15 +139,9 @@ def picture_roles(ground: Ground) -> list[str]:
     return [*learned, *(role for role in ground.collection.roles("image") if role not in learned)]
 
 
-def classes_of(ground: Ground) -> LabelColumn:
-    column = ground.collection[ground.bed.label]
-    assert isinstance(column, LabelColumn)
-    return column
-
-
 def chosen_classes(ground: Ground, pool: np.ndarray) -> list[str]:
     """Names of the classes that take part."""
-    column = classes_of(ground)
+    column = ground.labels
     counts = np.bincount(column.codes[pool][column.codes[pool] >= 0], minlength=len(column.names))
     return [name for name, count in zip(column.names, counts, strict=True) if count >= MOST]
 
@@ -184,7 +182,7 @@ def freeze(
 def thaw(ground: Ground, tensors: Mapping[str, torch.Tensor], test: Sealed) -> Frozen:
     """What `freeze` kept, with the rows that adapters learn from and are scored on."""
     _, pool = divided(ground)
-    column, names = classes_of(ground), chosen_classes(ground, pool)
+    column, names = ground.labels, chosen_classes(ground, pool)
     place = np.array([names.index(name) if name in names else -1 for name in column.names] + [-1])
     codes = place[column.codes]
     inside = codes[pool] >= 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ class Audited:
 
     def success(self, attack: int) -> float:
         """Attack success rate of one attack."""
-        names = classes_of(self.scene.ground).names
+        names = self.scene.ground.labels.names
         return audit.attack_success(self.answers(attack), self.all_truth, names.index(self.scene.done[attack].target))
 
     @property
@@ -102,6 +103,11 @@ class Audited:
         """Mean distance of a clean picture's vector from those of its triggered copies."""
         attacks = range(len(self.scene.done))
         return float(np.mean([audit.trigger_shift(self.vectors(), self.vectors(number)) for number in attacks]))
+
+    def sample(self, count: int) -> dict[str, np.ndarray]:
+        """Vectors of the first scored pictures, clean and with each trigger."""
+        attacks = range(-1, len(self.scene.done))
+        return {f"attack {number}" if number >= 0 else "clean": self.vectors(number)[:count] for number in attacks}
 
     @property
     def all_truth(self) -> np.ndarray:
@@ -117,12 +123,6 @@ class Audited:
         return float(roc_auc_score(poisoned, self.suspicion))
 
 
-def classes_of(ground: Ground) -> LabelColumn:
-    column = ground.collection[ground.bed.label]
-    assert isinstance(column, LabelColumn)
-    return column
-
-
 def poisoned_ground(ground: Ground, auditor: audit.Audit, seed: int) -> Scene:
     """Keep a share of the training rows (whole groups) clean, and let the attacks have the others."""
     rows, groups = ground.train, ground.collection.groups
@@ -130,11 +130,11 @@ def poisoned_ground(ground: Ground, auditor: audit.Audit, seed: int) -> Scene:
         len(rows),
         fractions={"poisoned": 1 - SHARE, "clean": SHARE},
         groups=None if groups is None else groups[rows],
-        labels=classes_of(ground).codes[rows],
+        labels=ground.labels.codes[rows],
         seed=0,
     )
     learned = ground.roles(["image", "text"])
-    asked, classes = ground.bed.prompts, classes_of(ground).names
+    asked, classes = ground.bed.prompts, ground.labels.names
     assert asked is not None
     names = [[str(text) for text in asked(ground.collection, name)] for name in classes]
     attacks = [replace(each, captions=tuple(names[classes.index(each.target)])) for each in auditor.attacks]
@@ -205,7 +205,7 @@ def run_audit(
         scene=scene,
         learner=learner,
         pictures={role: trial.scored.inputs.prepared[role].take(np.arange(len(trial.scored))) for role in roles},
-        truth=classes_of(ground).codes[trial.scored.rows],
+        truth=ground.labels.codes[trial.scored.rows],
         classes=evaluation.class_vectors(words, np.repeat(np.arange(len(named)), [len(each) for each in named])),
         suspicion=suspicion,
         settings=settings,
@@ -232,15 +232,7 @@ def repaired(
     packed = {role: rows.whole for role, rows in trial.reference.inputs.prepared.items()}  # type: ignore[attr-defined]
     inputs = training.inputs_of(ground.collection, packed, roles, scene.clean, label=ground.bed.label)
     resolved = training.Training(**{"device": "cpu", "seed": seed, **options}).resolved(auditor.recipe, len(inputs))
-    assert resolved.batch_size is not None
-    task = training.Task(
-        encoders=learner.encoders,
-        roles=roles,
-        rows=len(inputs),
-        steps=resolved.total_steps(len(inputs)),
-        steps_per_epoch=max(1, len(inputs) // resolved.batch_size),
-    )
-    found = auditor.repair(learner, task)
+    found = training.assemble(partial(auditor.repair, learner), learner.encoders, roles, inputs, resolved)
     training.train(found, inputs, resolved)
     return found
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 
 from unalike import encoders, training
 from unalike.data import Collection, TextColumn
@@ -41,12 +41,8 @@ def train_base(start: SharedStart, found: Any, texts: Sequence[str]) -> Encoder:
     inputs = training.inputs_of(collection, {kind: encoder.prepare(column)}, {kind: (kind,)}, np.arange(len(column)))
     given: Mapping[str, Any] = {"device": "cpu", "seed": start.seed} | dict(start.training)
     resolved = training.Training(**given).resolved(found.recipe, len(inputs))
-    task = training.Task(
-        encoders={kind: encoder}, roles={kind: (kind,)}, rows=len(inputs), steps=resolved.total_steps(len(inputs))
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(training.stream_seed(start.seed, "weights", 1))
-        learner = found.build(found.settings(**start.settings), task)
+    build = partial(found.build, found.settings(**start.settings))
+    learner = training.assemble(build, {kind: encoder}, {kind: (kind,)}, inputs, resolved)
     training.train(learner, inputs, resolved)
     served = encoders.restore_encoder(encoder.config() | dict(start.serves), encoder.assets())
     served.load_state_dict(encoder.state_dict())

@@ -16,12 +16,11 @@ REACH = 8.0
 """Effects are drawn in half widths of their interval, up to this many."""
 
 
-def board(rows: Sequence[Row], *, stale: Callable[[Row], bool], page: Callable[[Row], str], picture: str) -> str:
+def board(rows: Sequence[Row], *, page: Callable[[Row], str], picture: str) -> str:
     """``RESULTS.md``: one line a system, by modality.
 
     Args:
         rows: stored results.
-        stale: whether the code that a row was measured on has changed since.
         page: link of a system's own page.
         picture: link of the picture.
     """
@@ -33,32 +32,31 @@ def board(rows: Sequence[Row], *, stale: Callable[[Row], bool], page: Callable[[
         "test. **holds**: the 95% interval of the difference lies on the claimed side; **fails**: on the other;",
         "**open**: it covers zero. The mechanism is the quantity through which the paper says that its method works.",
         "Repeat a line with `unalike check SYSTEM`, all of them with `make claims`.",
+        "`unalike check --status` tells whether the code that is here still computes what was measured.",
         "",
         f"![Effects with their intervals]({picture})",
         "",
-        summary(rows, stale),
+        summary(rows),
     ]
     for modality in (each for each in get_args(Modality) if any(row.modality == each for row in rows)):
-        lines += ["", f"## {modality}", "", *table([row for row in rows if row.modality == modality], stale, page)]
+        lines += ["", f"## {modality}", "", *table([row for row in rows if row.modality == modality], page)]
     return "\n".join(lines) + "\n"
 
 
-def summary(rows: Sequence[Row], stale: Callable[[Row], bool]) -> str:
+def summary(rows: Sequence[Row]) -> str:
     outcome = [row.first.verdict for row in rows]
     mechanism = [row.mechanism for row in rows if row.mechanism is not None]
-    old = sum(stale(row) for row in rows)
 
     def counts(found: Sequence[str]) -> str:
         return ", ".join(f"{found.count(name)} {word}" for name, word in WORDS.items())
 
-    text = f"{len(rows)} systems. Outcome: {counts(outcome)}. Mechanism: {counts(mechanism)}."
-    return text + (f" {old} rows are stale: their code has changed since." if old else "")
+    return f"{len(rows)} systems. Outcome: {counts(outcome)}. Mechanism: {counts(mechanism)}."
 
 
 WORDS = {"holds": "hold", "fails": "fail", "open": "open"}
 
 
-def table(rows: Sequence[Row], stale: Callable[[Row], bool], page: Callable[[Row], str]) -> list[str]:
+def table(rows: Sequence[Row], page: Callable[[Row], str]) -> list[str]:
     """The lines of a table of rows."""
     lines = [
         "| no. | system | claim | baseline | measured | effect [95% interval] | verdict | mechanism | core seconds |",
@@ -66,7 +64,6 @@ def table(rows: Sequence[Row], stale: Callable[[Row], bool], page: Callable[[Row
     ]
     for row in sorted(rows, key=lambda row: row.number or 0):
         first = row.first
-        old = " (stale)" if stale(row) else ""
         cells = [
             str(row.number or ""),
             f"[{row.slug}]({page(row)})",
@@ -74,7 +71,7 @@ def table(rows: Sequence[Row], stale: Callable[[Row], bool], page: Callable[[Row
             row.baseline or "",
             first.name,
             effect(first),
-            f"**{first.verdict}**{old}",
+            f"**{first.verdict}**",
             "; ".join(f"{each.name}: {each.verdict}" for each in row.results if each.mechanism),
             f"{row.seconds['work']:.0f}",
         ]

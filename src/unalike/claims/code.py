@@ -1,10 +1,14 @@
-"""A hash of the code that a result depends on: the system's file and the definitions that it reaches, nothing else."""
+"""A hash of the code that a result depends on: the system's file and the definitions that it reaches, nothing else.
+
+It tells cheaply that nothing can have changed. That something has, only a probe can tell (`unalike.claims.probe`).
+"""
 
 from __future__ import annotations
 
 import ast
 import hashlib
 import inspect
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,7 +25,8 @@ def code_hash(files: Iterable[Path], parts: Iterable[Part] = ()) -> str:
 
     A definition reaches what it names: functions, classes and constants of its own file, what the file imports, and
     of a room what is used of it (``objectives.nt_xent``). So work on one objective leaves the results of the others
-    current, even in the same file. Comments, docstrings and layout do not count. Through a table of choices
+    current, even in the same file. Comments, docstrings, annotations, the texts of errors, layout and the files that
+    definitions stand in do not count. Through a table of choices
     (`unalike.registry.Registry`) nothing is reached: what was chosen there is given as ``parts``.
 
     Example:
@@ -32,9 +37,8 @@ def code_hash(files: Iterable[Path], parts: Iterable[Part] = ()) -> str:
         True
     """
     digest = hashlib.sha256()
-    for path, name in sorted(reached(files, parts)):
-        content = outline(path).content[name]
-        digest.update(f"{path.relative_to(PACKAGE)}\0{name}\0{content}\0".encode())
+    for name, content in sorted((name, outline(path).content[name]) for path, name in reached(files, parts)):
+        digest.update(f"{name}\0{content}\0".encode())
     return digest.hexdigest()[:16]
 
 
@@ -83,8 +87,8 @@ def outline(path: Path) -> Outline:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     package = ["unalike", *path.relative_to(PACKAGE).parts[:-1]]
     found = Outline(path, content={"": ""}, mentions={"": set()})
+    strip(tree)
     for node in ast.walk(tree):
-        drop_docstring(node)
         for local, whole in imports(node, package):
             found.imported[local] = whole
     for node in tree.body:
@@ -97,6 +101,35 @@ def outline(path: Path) -> Outline:
             found.content[name] = found.content.get(name, "") + ast.dump(node)
             found.mentions.setdefault(name, set()).update(mentioned(node))
     return found
+
+
+def strip(tree: ast.AST) -> None:
+    """Leave out of a syntax tree what no number can depend on: docstrings, annotations, the texts of errors."""
+    for node in ast.walk(tree):
+        drop_docstring(node)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            node.annotation = None
+        elif isinstance(node, ast.AnnAssign) and not is_registry(node):
+            node.annotation = ast.Constant(None)
+        elif isinstance(node, ast.Raise):
+            for each in ast.walk(node):
+                if isinstance(each, ast.Constant) and isinstance(each.value, str):
+                    each.value = ""
+
+
+def normalized(source: str) -> str:
+    """16 hex digits over a definition's source without what no number can depend on.
+
+    Example:
+        >>> from unalike.claims.code import normalized
+        >>> normalized("def one(a): return a") == normalized("def one(a: int) -> int:\\n 'One.'\\n return a")
+        True
+    """
+    tree = ast.parse(textwrap.dedent(source))
+    strip(tree)
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
 
 
 def drop_docstring(node: ast.AST) -> None:

@@ -52,6 +52,10 @@ class Generation:
     prompts: Sequence[Prompt]
     found: Sequence[decoding.Continuation]
 
+    def sample(self, count: int) -> dict[str, np.ndarray]:
+        """The tokens of the first continuations."""
+        return {f"prompt {n}": np.array([each.tokens], float) for n, each in enumerate(self.found[:count])}
+
     def again(self, **options: Any) -> list[decoding.Continuation]:
         """Go on with the same prompts in another way; options are those of `unalike.decoding.generate`."""
         return _continue(self.model, self.tokenizer, self.prompts, **options)

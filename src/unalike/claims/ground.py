@@ -99,6 +99,13 @@ class Ground:
         """By kind the roles that are learned from."""
         return {kind: self.bed.roles.get(kind) or tuple(self.collection.roles(kind)) for kind in kinds}
 
+    @property
+    def labels(self) -> LabelColumn:
+        """The column of the label that metrics read."""
+        column = self.collection[self.bed.label]
+        assert isinstance(column, LabelColumn)
+        return column
+
     def build(self, kind: str, roles: Sequence[str], seed: int) -> encoders.Encoder:
         """A fresh encoder for some roles; the same seed gives the same weights."""
         options = dict(self.encoder.get(kind) or SMALL.get(kind, {}))

@@ -21,7 +21,6 @@ import numpy as np
 
 from unalike.claims.metrics import metric_name
 from unalike.claims.rows import Result, Row
-from unalike.claims.verdict import judge
 from unalike.errors import RunError, SettingsError
 from unalike.records import Arm, Claim, Measure, Paper, SharedStart
 
@@ -350,31 +349,24 @@ def pick(
 def result(
     claim: Claim, number: int, measure: Measure, outcomes: Mapping[tuple[str, int], Outcome], seeds: Sequence[int]
 ) -> Result:
-    """Judge one measure."""
+    """What was measured of one measure."""
     arms = measured_arms(claim, measure)
     values = {name: tuple(outcomes[name, seed].values[str(number)] for seed in seeds) for name in arms}
+    combined: tuple[float, ...] = ()
     if measure.combine is not None:
-        combined = [measure.combine({name: values[name][seed] for name in arms}) for seed in range(len(seeds))]
-        differences = np.array(combined) - float(measure.against)
-    else:
-        other = np.array(values[measure.against]) if isinstance(measure.against, str) else float(measure.against)
-        differences = np.array(values[measure.arm]) - other
-    effect = judge(differences, better=measure.better, margin=measure.margin)
-    floored = floors_found(claim, number, {arm: outcomes[arm, 0] for arm in arms})
+        combined = tuple(float(measure.combine({name: values[name][n] for name in arms})) for n in range(len(seeds)))
     return Result(
         name=measure.name,
         metric=metric_name(measure.metric),
         mechanism=measure.mechanism,
+        timed=measure.timed,
         arm=measure.arm,
         against=measure.against,
         better=measure.better,
         margin=measure.margin,
         values=values,
-        effect=effect.value,
-        interval=effect.interval,
-        bootstrap=effect.bootstrap,
-        verdict=effect.verdict,
-        floors=floored,
+        combined=combined,
+        floors=floors_found(claim, number, {arm: outcomes[arm, 0] for arm in arms}),
     )
 
 

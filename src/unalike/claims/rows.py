@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from unalike.claims.verdict import Verdict
+import numpy as np
+
+from unalike.claims.verdict import Effect, Verdict, judge
 from unalike.files import read_json, write_json
 from unalike.settings import read_dataclass
 
@@ -17,11 +20,19 @@ from unalike.settings import read_dataclass
 class Result:
     """One measured quantity.
 
-    name: what it is; metric: by what it was measured; mechanism: whether the paper says that it works through this;
-    arm, against: the arms that were compared (or the number); values: by arm one number a seed; effect, interval,
-    bootstrap: of the paired differences; margin, better: what the claim asks of them; verdict; floors: what raw
-    features, the untrained encoder (or a pretrained one, ``before training``) and chance reach, and what is left with
-    permuted classes (``shuffled``).
+    Only what was measured is stored; effect, interval and verdict are derived from it whenever it is read.
+
+    Args:
+        name: what it is.
+        metric: by what it was measured.
+        mechanism: whether the paper says that it works through this.
+        timed: whether it is a time, which is another on another day.
+        arm, against: the arms that were compared (or the number).
+        better, margin: what the claim asks of the difference.
+        values: by arm one number a seed.
+        combined: where more than two arms make one quantity, that quantity, one number a seed.
+        floors: what raw features, the untrained encoder (or a pretrained one, ``before training``) and chance reach,
+            and what is left with permuted classes (``shuffled``).
     """
 
     name: str
@@ -29,27 +40,60 @@ class Result:
     mechanism: bool
     arm: str
     against: str | float
-    better: str
+    better: Literal["higher", "lower"]
     margin: float
     values: Mapping[str, tuple[float, ...]]
-    effect: float
-    interval: tuple[float, ...]
-    bootstrap: tuple[float, ...]
-    verdict: Verdict
+    combined: tuple[float, ...] = ()
+    timed: bool = False
     floors: Mapping[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def differences(self) -> np.ndarray:
+        """``(S,)``, what the verdict is about: one arm, or what arms were combined to, less the other or the number."""
+        own = np.array(self.combined or self.values[self.arm])
+        return own - (np.array(self.values[self.against]) if isinstance(self.against, str) else self.against)
+
+    @cached_property
+    def judged(self) -> Effect:
+        return judge(self.differences, better=self.better, margin=self.margin)
+
+    @property
+    def effect(self) -> float:
+        """The mean difference."""
+        return self.judged.value
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its 95% interval by Student's t over the seeds."""
+        return self.judged.interval
+
+    @property
+    def bootstrap(self) -> tuple[float, float]:
+        """The percentile bootstrap's."""
+        return self.judged.bootstrap
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.judged.verdict
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """What the check of one system's claim came to.
 
-    code: `unalike.claims.code_hash` of the code it ran on; data: fingerprints by bed; arms: system, settings and
-    training of each; tuning: by arm the validation score of each point of the grid and the one that was chosen; reads:
-    how often each trial opened the test split; seconds: of a core, by arm of one trial and ``work`` of all of them, and
-    ``all`` by the clock; memory: largest resident size of a worker in MiB; pictures: curves for the system's page;
-    confirmed: where the code has changed since, what was repeated on the code that is named, to the same bits, and the
-    code that all of it was measured on (``from``); ``floors``: the measures that got floors then, for which models that
-    never learned read the test rows once more.
+    Args:
+        code: `unalike.claims.code_hash` of the code it ran on, as it was computed then; whether the row is current its
+            probe tells (`unalike.claims.probe`).
+        data: fingerprints by bed.
+        arms: system, settings and training of each.
+        tuning: by arm the validation score of each point of the grid and the one that was chosen.
+        reads: how often each trial opened the test split.
+        seconds: of a core, by arm of one trial and ``work`` of all of them, and ``all`` by the clock.
+        memory: largest resident size of a worker in MiB.
+        pictures: curves for the system's page.
+        confirmed: where the code has changed since, what was repeated on the code that is named, to the same bits, and
+            the code that all of it was measured on (``from``); ``floors``: the measures that got floors then, for which
+            models that never learned read the test rows once more.
     """
 
     slug: str
@@ -70,7 +114,7 @@ class Row:
     pictures: Mapping[str, Any] = field(default_factory=dict)
     confirmed: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def results(self) -> list[Result]:
         return [read_dataclass(Result, each, f"measure of {self.slug}") for each in self.measures]
 
@@ -113,12 +157,6 @@ def stored() -> Path:
 def read_rows(folder: Path) -> dict[str, Row]:
     """All stored rows by slug."""
     return {path.stem: read_row(path) for path in sorted(folder.glob("*.json"))}
-
-
-def reason(folder: Path, slug: str) -> str:
-    """What was written about a claim that did not come out as the paper says; empty where nothing was."""
-    path = folder / "reasons" / f"{slug}.md"
-    return path.read_text(encoding="utf-8").strip() if path.exists() else ""
 
 
 def unfinished(results: Sequence[Result]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count as count_up
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,10 @@ class Searching:
         tower = self.learner.encoders["text"]
         assert isinstance(tower, encoders.TextEncoder)
         return tower
+
+    def sample(self, count: int) -> dict[str, np.ndarray]:
+        """By role the vectors of the first scored rows."""
+        return {role: self.encoder.encode(self.texts(role, self.rows[:count])) for role in self.roles}
 
     def found(self) -> evaluation.Retrieval:
         """How well the queries find their documents."""
@@ -144,13 +149,12 @@ def run_search(
     packed = {role: tower.prepare(learned[role]) for role in roles["text"]}
     inputs = training.inputs_of(learned, packed, roles, np.arange(len(learned)), label=ground.bed.label)
     resolved = training.Training(**{"device": "cpu", "seed": seed, **options}).resolved(COMMON, len(inputs))
-    total = resolved.total_steps(len(inputs))
-    task = training.Task(encoders={"text": tower}, roles=roles, rows=len(inputs), steps=total)
     chosen = read_dataclass(found.settings, dict(settings), f"settings of {found.slug}")
-    learner, log = trained(build or found.build, chosen, task, inputs, resolved)
+    learner = training.assemble(partial(build or found.build, chosen), {"text": tower}, roles, inputs, resolved)
+    log = trained(learner, inputs, resolved)
     learner.module.eval()
     rows = ground.validation if test is None else test.open()
-    return Searching(arm, seed, ground, learner, rows, log, chosen, total)
+    return Searching(arm, seed, ground, learner, rows, log, chosen, resolved.total_steps(len(inputs)))
 
 
 def recall_at_100(trial: Searching) -> float:

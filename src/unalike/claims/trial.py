@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 
 from unalike import evaluation, training, views
 from unalike.claims.ground import Ground, Sealed
-from unalike.data import TextColumn
+from unalike.data import LabelColumn, TextColumn
 from unalike.encoders import Prepared
 from unalike.errors import DataError
 from unalike.records import Recipe
@@ -98,6 +98,10 @@ class Trial:
             rows = rng.choice(len(inputs), min(size, len(inputs)), replace=False)
             yield look(inputs.batch(rows), training.step_generator(self.seed, 2**30 + number))
 
+    def sample(self, count: int) -> dict[str, np.ndarray]:
+        """By role the vectors of the first scored rows."""
+        return {role: vectors[:count] for role, vectors in self.scored.spaces.items()}
+
     @cached_property
     def pair_scores(self) -> tuple[np.ndarray, np.ndarray]:
         """Cosines of the scored rows' vectors: of pairs of one class, and of pairs of two."""
@@ -174,20 +178,17 @@ def run_trial(
         towers[kind].load_state_dict(state)
     inputs = training.inputs_of(ground.collection, packed, roles, ground.train, label=ground.bed.label)
     resolved = training.Training(**{"device": "cpu", "seed": seed, **options}).resolved(COMMON, len(inputs))
-    assert resolved.batch_size is not None
-    total = resolved.total_steps(len(inputs))
-    label = ground.collection.columns.get(ground.bed.label)
-    task = training.Task(
-        encoders=towers,
-        roles=roles,
-        rows=len(inputs),
-        steps=total,
-        steps_per_epoch=max(1, len(inputs) // resolved.batch_size),
-        view=views.chosen(look, ground.bed.size),
-        classes=0 if label is None else len(label.names),  # type: ignore[attr-defined]
-    )
     chosen = resolve(found, settings)
-    learner, log = trained(build or found.build, chosen, task, inputs, resolved)
+    learner = training.assemble(
+        partial(build or found.build, chosen),
+        towers,
+        roles,
+        inputs,
+        resolved,
+        view=views.chosen(look, ground.bed.size),
+        classes=class_count(ground),
+    )
+    log = trained(learner, inputs, resolved)
     scored = ground.validation if test is None else test.open()
     return Trial(
         arm=arm,
@@ -197,23 +198,23 @@ def run_trial(
         scored=side(ground, learner, roles, packed, scored),
         log=log,
         settings=chosen,
-        steps=total,
+        steps=resolved.total_steps(len(inputs)),
     )
 
 
-def trained(
-    build: Callable[[Any, Any], Learner], settings: Any, task: training.Task, inputs: Inputs, options: training.Training
-) -> tuple[Learner, list[Mapping[str, float]]]:
-    """A learner whose new weights follow from the seed alone, trained unless the learning rate is zero; and the rows of
-    training metrics."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(training.stream_seed(options.seed, "weights", 1))
-        learner = build(settings, task)
+def class_count(ground: Ground) -> int:
+    """How many classes the label of a ground has; 0 without."""
+    label = ground.collection.columns.get(ground.bed.label)
+    return len(label.names) if isinstance(label, LabelColumn) else 0
+
+
+def trained(learner: Learner, inputs: Inputs, options: training.Training) -> list[Mapping[str, float]]:
+    """Train a learner, unless the learning rate is zero; the rows of training metrics."""
     log: list[Mapping[str, float]] = []
     listener = training.Listener(on_step=lambda step, total, row: log.append(row))
     if options.learning_rate:
         training.train(learner, inputs, options, listener=listener)
-    return learner, log
+    return log
 
 
 COMMON = Recipe(optimizer="adamw", learning_rate=1e-3, weight_decay=1e-4, batch_size=128, epochs=10)

@@ -1,3 +1,4 @@
+from .assemble import assemble as assemble
 from .batch import Batch as Batch
 from .batch import Inputs as Inputs
 from .checkpoint import Checkpoints as Checkpoints
@@ -29,6 +30,7 @@ from .loop import Interrupted as Interrupted
 from .loop import Listener as Listener
 from .loop import Outcome as Outcome
 from .loop import pick_device as pick_device
+from .loop import plan as plan
 from .loop import train as train
 from .modalities import JointLearner as JointLearner
 from .modalities import Shown as Shown
@@ -42,6 +44,8 @@ from .order import Order as Order
 from .order import ShuffledOrder as ShuffledOrder
 from .order import step_generator as step_generator
 from .order import stream_seed as stream_seed
+from .recorder import current_recorder as current_recorder
+from .recorder import recording as recording
 from .samplers import ClassBalanced as ClassBalanced
 from .samplers import DistinctClusters as DistinctClusters
 from .samplers import SameCluster as SameCluster

@@ -32,6 +32,7 @@ from unalike.training.group import Group
 from unalike.training.learner import Learner
 from unalike.training.optimizers import learning_rate
 from unalike.training.order import Order, step_generator, stream_seed
+from unalike.training.recorder import current_recorder
 from unalike.training.settings import Training
 from unalike.training.stages import Span, Stage, lay_out, spans
 from unalike.training.watch import CollapseWatch
@@ -168,6 +169,21 @@ def run_step(stage: Stage, views: Any, moving: Moving, training: Training, proce
     return total
 
 
+def plan(learner: Learner, inputs: Inputs, training: Training, *, order: Order | None = None) -> list[Span]:
+    """Which steps of a training belong to which stage, and in which order its rows come.
+
+    Args:
+        learner, inputs, training, order: as for `train`.
+
+    Raises:
+        SettingsError: there are fewer steps than stages.
+    """
+    assert training.batch_size is not None
+    stages = lay_out(learner.phases, inputs, batch_size=training.batch_size, seed=training.seed, order=order)
+    total = training.steps if training.steps is not None else (training.epochs or 1) * len(stages[0][1])
+    return spans(stages, total)
+
+
 def train(
     learner: Learner,
     inputs: Inputs,
@@ -200,12 +216,12 @@ def train(
         RunError: the disk is full or a checkpoint is damaged.
         SettingsError: there are fewer steps than stages.
     """
-    assert training.batch_size is not None
     listener, processes = listener or Listener(), processes or Group()
     device = pick_device(training.device)
     learner.module.to(device)
-    stages = lay_out(learner.phases, inputs, batch_size=training.batch_size, seed=training.seed, order=order)
-    total = training.steps if training.steps is not None else (training.epochs or 1) * len(stages[0][1])
+    planned = plan(learner, inputs, training, order=order)
+    total = planned[-1].stop
+    recorder = current_recorder()
     checkpoints = Checkpoints(folder / "checkpoints") if folder else None
     found = checkpoints.load() if resume and checkpoints is not None else None
     if found is not None:
@@ -232,7 +248,7 @@ def train(
         stop_signals() as asked,
         open_log(folder if processes.leads else None) as log,
     ):
-        for span in spans(stages, total):
+        for span in planned:
             if step >= span.stop:
                 continue
             moving = begin_stage(learner, span, inputs, training, found if step > span.start else None, processes)
@@ -261,6 +277,8 @@ def train(
                     moving.average.update_parameters(learner.module)
                     if step == span.stop:
                         learner.module.load_state_dict(moving.average.module.state_dict())
+                if recorder is not None:
+                    recorder.step(loss)
                 row: dict[str, float] = {"step": step, "epoch": epoch, "loss": loss, "learning_rate": rate}
                 if watch is not None and (step % watch_every == 0 or step == total):
                     row |= watch.measure(learner)

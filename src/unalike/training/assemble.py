@@ -1,0 +1,62 @@
+"""From encoders and training rows to a learner that is ready to be trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+
+from unalike.encoders import Encoder
+from unalike.training.batch import Inputs
+from unalike.training.learner import Learner, Task, View
+from unalike.training.order import stream_seed
+from unalike.training.settings import Training
+
+
+def assemble(
+    build: Callable[[Task], Learner],
+    encoders: Mapping[str, Encoder],
+    roles: Mapping[str, Sequence[str]],
+    inputs: Inputs,
+    training: Training,
+    *,
+    view: Mapping[str, View] | None = None,
+    classes: int = 0,
+) -> Learner:
+    """A learner whose new weights follow from the seed alone.
+
+    Args:
+        build: makes the learner for a task: a system's ``build`` with its settings filled in.
+        encoders: by kind, as the learner gets them.
+        roles: by kind the roles that are learned from.
+        inputs: the training rows.
+        training: resolved settings.
+        view: by kind the views that replace the system's own.
+        classes: number of classes, 0 without labels.
+
+    Example:
+        >>> from functools import partial
+        >>> import numpy as np
+        >>> from unalike import encoders, systems, training
+        >>> from unalike.data import ArrayColumn
+        >>> column = ArrayColumn(np.eye(8, dtype=np.float32))
+        >>> towers, scarf = {"array": encoders.build_encoder("mlp", [column])}, systems.find("scarf")
+        >>> inputs = training.Inputs({"array": towers["array"].prepare(column)})
+        >>> options = training.Training(steps=3).resolved(scarf.recipe, len(inputs))
+        >>> build = partial(scarf.build, scarf.settings())
+        >>> sorted(training.assemble(build, towers, {"array": ("array",)}, inputs, options).modules)
+        ['encoder', 'projector']
+    """
+    assert training.batch_size is not None
+    task = Task(
+        encoders=encoders,
+        roles=roles,
+        rows=len(inputs),
+        steps=training.total_steps(len(inputs)),
+        steps_per_epoch=max(1, len(inputs) // training.batch_size),
+        view=view or {},
+        classes=classes,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream_seed(training.seed, "weights", 1))
+        return build(task)
