@@ -67,8 +67,13 @@ def sums(module: Any) -> tuple[float, ...]:
     return (sum(float(each.sum()) for each in tensors), sum(float(each.square().sum()) for each in tensors))
 
 
-def make_probe(slug: str, row: Row) -> Probe:
+def make_probe(slug: str, row: Row, arms: Sequence[str] | None = None) -> Probe:
     """The probe of a row on the code that is here, in this process.
+
+    Args:
+        slug: the system.
+        row: its row.
+        arms: of some arms alone.
 
     Raises:
         SettingsError: the claim cannot be measured any more.
@@ -76,7 +81,7 @@ def make_probe(slug: str, row: Row) -> Probe:
     """
     found = systems.find(slug)
     with tempfile.TemporaryDirectory() as folder:
-        made = {name: arm_probe(found, name, row, Path(folder)) for name in used_arms(found.claim)}
+        made = {name: arm_probe(found, name, row, Path(folder)) for name in arms or used_arms(found.claim)}
     forget()
     return Probe(
         slug=slug,
