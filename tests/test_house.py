@@ -16,7 +16,7 @@ PACKAGE = ROOT / "src" / "unalike"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = [
-    {"errors", "printing", "records", "registry", "settings"},
+    {"errors", "records", "registry", "settings"},
     {"files"},
     {"data"},
     {"views"},
@@ -31,7 +31,6 @@ FLOORS = [
     {
         "preparing",
         "items",
-        "progress",
         "scoring",
         "pages",
         "run",

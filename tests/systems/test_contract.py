@@ -18,7 +18,11 @@ import torch
 from PIL import Image
 
 from unalike import encoders, systems, training
-from unalike.cli import Adapt, Audit, Columns, Fit, Generate
+from unalike.cli.adapt import Adapt
+from unalike.cli.arguments import Columns
+from unalike.cli.audit import Audit
+from unalike.cli.fit import Fit
+from unalike.cli.generate import Generate
 from unalike.data import (
     ArrayColumn,
     AudioColumn,

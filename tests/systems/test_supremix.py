@@ -15,7 +15,7 @@ from torch.nn.functional import normalize
 
 import unalike
 from unalike import objectives, systems
-from unalike.cli import take_roles
+from unalike.cli.arguments import take_roles
 from unalike.errors import DataError, SettingsError
 
 SYSTEM = systems.find("supremix")

@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from unalike.data import ArrayColumn, Column
@@ -84,6 +83,9 @@ class MLP(Encoder):
     @classmethod
     def from_columns(cls, columns: Sequence[Column], **settings: Any) -> Self:
         """An encoder for rows like these, with their means and deviations."""
+        # Here, not above: scikit-learn takes longer to import than a search takes, and only this needs it.
+        from sklearn.preprocessing import StandardScaler
+
         arrays = [_array(column) for column in columns]
         if len({array.values.shape[1] for array in arrays}) != 1:
             raise DataError(f"the columns differ in length: {sorted(a.values.shape[1] for a in arrays)}")

@@ -153,16 +153,18 @@ def find(slug: str, kind: Kind | None = None) -> System:
         >>> find("simclr").paper.year
         2020
     """
-    systems = {system.slug: system for system in all_systems()}
-    if slug not in systems:
+    # A file has its system's slug as its name, so the others need not be imported.
+    file = next((each for each in FILES if each.partition(".")[2].replace("_", "-") == slug), None)
+    if file is None:
+        ours = [system.slug for system in all_systems(kind=kind)]
         near = [
             each
-            for among in ([s.slug for s in all_systems(kind=kind)], systems)
+            for among in (ours, [system.slug for system in all_systems()])
             for each in difflib.get_close_matches(slug, among, n=1)
         ]
         hint = f"Did you mean {near[0]!r}? " if near else ""
-        raise SettingsError(f"there is no system {slug!r}. {hint}The command unalike systems lists all {len(systems)}")
-    found = systems[slug]
+        raise SettingsError(f"there is no system {slug!r}. {hint}The command unalike systems lists all {len(FILES)}")
+    found = _read(file)
     if kind is not None and found.paper.kind != kind:
         usage = f": {HOW[found.paper.kind]} {slug}" if found.paper.kind in HOW else ""
         raise SettingsError(f"{slug} is no {kind} but a system of the kind {found.paper.kind}{usage}")

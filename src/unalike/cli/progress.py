@@ -6,13 +6,15 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich.progress
 from rich.console import Console
 
 from unalike.errors import MissingExtra
-from unalike.training import Listener
+
+if TYPE_CHECKING:
+    from unalike.training import Listener
 
 SMOOTHING = 0.9
 """Weight of the past in the moving loss."""
@@ -58,6 +60,8 @@ class Progress:
 
     def listener(self, tensorboard: Path | None = None) -> Listener:
         """What the training loop tells its news to."""
+        from unalike.training import Listener
+
         writer = _writer(tensorboard) if tensorboard is not None else None
 
         def on_step(step: int, total: int, row: Mapping[str, float]) -> None:

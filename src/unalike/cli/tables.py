@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
+
+from unalike.cli.console import out
+
+if TYPE_CHECKING:
+    from unalike.claims.rows import Row
+    from unalike.evaluation import Score
 
 GAP = 2
 """Blanks between two columns."""
@@ -41,7 +48,7 @@ class Listing:
         rows: cells by column; `add` appends a row.
 
     Example:
-        >>> from unalike.printing import Column, Listing
+        >>> from unalike.cli.tables import Column, Listing
         >>> listing = Listing([Column("system"), Column("paper", least=10)])
         >>> listing.add("dcl", "Decoupled Contrastive Learning")
         >>> print(*listing.lines(24), sep="\\n")
@@ -117,3 +124,64 @@ def broken(text: str, size: int, between: str = ", ") -> list[str]:
         else:
             lines[-1:] = [lines[-1] + between.rstrip(), part]
     return lines
+
+
+def first_line(text: str, most: int = 200) -> str:
+    """A text as a table shows it: its beginning, on one line."""
+    line = " ".join(text[: 2 * most].split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+HEADLINE = ("knn_accuracy", "linear_probe", "recall@1/", "recall@10/", "zero_shot", "effective_rank")
+"""The scores that a user sees at the end of a fit, beside those that are named in words."""
+
+
+def headline(scores: Sequence[Score]) -> list[Score]:
+    """The most telling scores; where some are named in words these, else those of the usual measures."""
+    words = [score for score in scores if " " in score.name]
+    return words + [score for score in scores if score.name.startswith(HEADLINE) and len(words) < 4]
+
+
+def show_scores(scores: Sequence[Score]) -> None:
+    """The score table: each value beside its floors."""
+    listing = Listing(
+        [
+            Column("score"),
+            Column("value", right=True),
+            Column("n", right=True),
+            Column("floors", least=30, lists=True),
+        ]
+    )
+    for score in scores:
+        floors = ", ".join(f"{name} {value:.3f}" for name, value in score.floors.items())
+        listing.add(score.name, f"{score.value:.3f}", str(score.n), floors)
+    listing.show(out)
+
+
+def show_row(row: Row, words: Mapping[str, str] = {}) -> None:
+    """A row, measure by measure: its arms, the difference with its interval, the verdict, the floors.
+
+    Args:
+        row: what was measured of a claim, or of two systems.
+        words: what to print in place of some verdicts.
+    """
+    from unalike.claims.board import effect
+
+    slugs = {"system": row.slug, "baseline": row.baseline or "baseline"}
+    for result in row.results:
+        kind = " (mechanism)" if result.mechanism else ""
+        out.print(f"{result.name}{kind}: {words.get(result.verdict, result.verdict)}", style="bold", markup=False)
+        means = ((slugs.get(name, name), sum(values) / len(values)) for name, values in result.values.items())
+        told = {
+            "arms": "; ".join(f"{name} {mean:.3g}" for name, mean in means),
+            "effect": effect(result),
+            "floors": "; ".join(f"{name} {value:.3f}" for name, value in result.floors.items()),
+        }
+        for name, text in told.items():
+            lines = broken(text, out.width - 10 if out.is_terminal else len(text), "; ")
+            for number, line in enumerate(lines if text else []):
+                out.print(f"  {name if number == 0 else '':<6}  {line}", markup=False, soft_wrap=True)
+    out.print(
+        f"{len(row.seeds)} pairs, {row.seconds['all']:.0f} s, largest process {row.memory:.0f} MiB, "
+        f"each trial opened the test split {' or '.join(map(str, row.reads))} time"
+    )

@@ -10,14 +10,17 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from unalike import cli, systems
+from unalike.cli.console import out
+from unalike.cli.tables import Column, Listing, broken, shortened
 from unalike.data.catalogue import CATALOGUE
-from unalike.printing import Column, Listing, broken, shortened
 
 
 def on_a_terminal(monkeypatch: pytest.MonkeyPatch, width: int, *words: str) -> list[str]:
     """What a command prints on a terminal of some width."""
     page = io.StringIO()
-    monkeypatch.setattr(cli, "out", Console(file=page, force_terminal=True, width=width, color_system=None))
+    # The commands hold this console by name, so it becomes another one in place.
+    terminal = Console(file=page, force_terminal=True, width=width, color_system=None)
+    monkeypatch.setattr(out, "__dict__", vars(terminal))
     cli.main(list(words))
     return [re.sub(r"\x1b\[\d*m", "", line) for line in page.getvalue().splitlines()]
 

@@ -1,0 +1,61 @@
+"""unalike cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional
+
+from unalike.cli.arguments import Command, told
+from unalike.cli.console import out
+from unalike.cli.tables import Column, Listing, first_line
+
+if TYPE_CHECKING:
+    from unalike.clustering import Grouped
+
+
+@dataclass(frozen=True)
+class Cluster(Command):
+    """Group a run's rows without labels: sizes, examples, and how well groups match classes if there are any."""
+
+    run: Positional[Annotated[Path, told(metavar="RUN")]]
+    """A run directory, of any system."""
+    clusters: Annotated[int | None, told(metavar="K")] = None
+    """How many; as many as there are classes if it is left out."""
+    role: Annotated[str | None, told(metavar="ROLE")] = None
+    """Whose vectors, where there are several; those that a search looks through if it is left out."""
+    out: Annotated[Path, told(metavar="FILE")] = Path("clusters.parquet")
+    """Where ids and clusters go."""
+    seed: int = 0
+    """Of the first centres."""
+
+    def execute(self, roles: Mapping[str, str]) -> None:
+        import unalike
+        from unalike.clustering import cluster
+
+        found = cluster(unalike.load(self.run), self.clusters, role=self.role, seed=self.seed)
+        show_clusters(found)
+        if found.agreement is not None and found.chance is not None:
+            for name, words in (("nmi", "NMI"), ("ari", "ARI"), ("accuracy", "accuracy, matched one to one")):
+                value, chance = getattr(found.agreement, name), getattr(found.chance, name)
+                out.print(f"{words} with the classes: {value:.3f} (by chance {chance:.3f})")
+        out.print(f"Clusters of all rows: {found.save(self.out)}", markup=False)
+
+
+def show_clusters(found: Grouped) -> None:
+    """The clusters: their sizes, the commonest class where there are any, the rows nearest to their centres."""
+    classes = [] if found.agreement is None else [Column("commonest class", least=16)]
+    listing = Listing(
+        [Column("cluster", right=True), Column("rows", right=True), *classes, Column("nearest to its centre", least=24)]
+    )
+    for number, size in enumerate(found.sizes.tolist()):
+        inside = [found.labels[row] for row in (found.clusters == number).nonzero()[0]]
+        named = [label for label in inside if label is not None]
+        common = max(sorted(set(named)), key=named.count) if named else None
+        shown = [f"{common} ({100 * named.count(common) / len(named):.0f}%)" if common else ""]
+        examples = "; ".join(first_line(found.texts[row] or found.ids[row], 40) for row in found.examples(number))
+        listing.add(str(number), str(size), *(shown if classes else []), examples)
+    listing.show(out)

@@ -1,0 +1,48 @@
+"""unalike embed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import OmitArgPrefixes, Positional
+
+from unalike.cli.arguments import Columns, Command, told
+from unalike.cli.console import out
+from unalike.cli.processes import sharing_work
+from unalike.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Embed(Command):
+    """Turn new things into vectors; writes Parquet with a column of ids and one of vectors."""
+
+    run: Positional[Annotated[Path, told(metavar="RUN")]]
+    """A run directory."""
+    data: Positional[Annotated[str, told(metavar="DATA")]]
+    """What unalike fit takes."""
+    out: Annotated[Path, told(metavar="FILE")] = Path("vectors.parquet")
+    """Where the vectors go."""
+    device: str = "cpu"
+    """Where they are computed."""
+    columns: OmitArgPrefixes[Columns] = field(default_factory=Columns)
+
+    def execute(self, roles: Mapping[str, str]) -> None:
+        import unalike
+        from unalike.training import sharing
+
+        if self.out.suffix in (".csv", ".tsv", ".npy"):
+            raise SettingsError(
+                f"vectors are written as Parquet, a column of lists: name the file .parquet, not {self.out}"
+            )
+        run = unalike.load(self.run, device=self.device)
+        with sharing_work(self.device) as processes, sharing(run.learner.module, processes):
+            found = run.embed(self.data, roles=roles or None, **dataclasses.asdict(self.columns))
+            if not processes.leads:
+                return
+        path = found.save(self.out)
+        shapes = ", ".join(f"{role}: {v.shape[0]} x {v.shape[1]}" for role, v in found.by_role.items())
+        out.print(f"{shapes}, written to {path}")

@@ -1,0 +1,31 @@
+"""unalike export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional
+
+from unalike.cli.arguments import Command, told
+from unalike.cli.console import out
+
+
+@dataclass(frozen=True)
+class Export(Command):
+    """Write a run's text tower as a model of sentence-transformers, with the run's vectors."""
+
+    run: Positional[Annotated[Path, told(metavar="RUN")]]
+    """A run directory that reads texts."""
+    folder: Positional[Annotated[Path, told(metavar="DIR")]]
+    """A new folder for the model."""
+
+    def execute(self, roles: Mapping[str, str]) -> None:
+        import unalike
+        from unalike.exporting import needs_unalike
+
+        folder = unalike.load(self.run).export(self.folder)
+        trust = ", trust_remote_code=True" if needs_unalike(folder) else ""
+        out.print(f"Open it with SentenceTransformer({str(folder)!r}{trust})")
