@@ -122,8 +122,14 @@ def test_search_prints_a_table_and_writes_a_page(place: Path, run: str) -> None:
     assert len([line for line in text.splitlines() if "square number" in line]) == 4
     page = (place / "hits.html").read_text()
     assert page.count("data:image") >= 4
-    by_picture = unalike("search", run, "photos/dark/5.png", "-k", "1", cwd=place)
-    assert "dark square number 5" in by_picture
+    found = [
+        unalike("search", run, "photos/dark/5.png", "-k", "1", *by, cwd=place)
+        for by in ((), ("--by", "image"), ("--by", "picture"))
+    ]
+    assert "dark square number 5" in found[0]
+    assert len(set(found)) == 1, "the name of old is taken still"
+    as_text = unalike("search", run, "photos/dark/5.png", "-k", "1", "--by", "text", cwd=place)
+    assert as_text == unalike("search", run, "photos/dark/5.png", "-k", "1", "--by", "words", cwd=place) != found[0]
 
 
 def test_embed_writes_parquet(place: Path, run: str) -> None:

@@ -146,7 +146,7 @@ def test_as_it_is_typed_with_texts_in_csv(place: Path, capsys: pytest.CaptureFix
     assert "neighbours' labels" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         cli.main(["search", str(place / "typed"), "a red saw", "--html", str(place / "page.html")])
-    assert "leave it out" in capsys.readouterr().err.replace("\n", " ")
+    assert "leave --html out" in capsys.readouterr().err.replace("\n", " ")
     report = (place / "typed" / "report.html").read_text(encoding="utf-8")
     assert "--labels tags" in report and "PSP@5" in report and "sets of labels" in report
 

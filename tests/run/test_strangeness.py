@@ -66,7 +66,7 @@ def test_the_command_says_so_and_writes_a_file(run, flows, capsys):
     out = flows / "scores.csv"
     cli.main(["score", str(run.folder), str(flows / "new.csv"), "--id", "id", "--out", str(out)])
     printed = capsys.readouterr().out
-    assert "of 100 rows are stranger than" in printed
+    assert "of 100 rows exceed the alarm threshold" in printed
     with out.open() as stream:
         rows = list(csv.DictReader(stream))
     assert [row["id"] for row in rows] == [f"row{number}" for number in range(100)]

@@ -18,28 +18,28 @@ from unalike.records import Kind
 
 @dataclass(frozen=True)
 class Adapt(Command):
-    """Learn classes from a few labelled rows on a run's frozen vectors, and label new things."""
+    """Fit a few-shot classifier on a run's frozen vectors, and label new data."""
 
     run: Positional[Annotated[Path, told(metavar="RUN")]]
     """A run directory."""
     shots: Annotated[str | None, told(metavar="DATA")] = None
-    """Labelled rows: a folder with one sub-folder a class, or a table with labels and paths or ids."""
+    """Labelled rows: a folder with one subfolder per class, or a table with labels and paths or ids."""
     predict: Annotated[str | None, told(metavar="DATA")] = None
-    """What to label: what unalike fit takes."""
+    """Data to label: a folder, a file or the name of a dataset, as for unalike fit."""
     to: Annotated[Path, told(metavar="FILE")] = Path("predicted.csv")
-    """Where these labels go, .csv or .parquet."""
+    """File for the predicted labels, .csv or .parquet."""
     system: Annotated[str | None, told(metavar="SLUG")] = None
-    """How classes are learned: gda-clip, unless tip-adapter is named."""
+    """The adapter, gda-clip or tip-adapter (default: gda-clip)."""
     out: Annotated[Path | None, told(metavar="DIR")] = None
-    """Folder of the adapter; RUN/adapter if it is left out."""
+    """Folder of the adapter (default: RUN/adapter)."""
     label: Annotated[str | None, told(metavar="COLUMN")] = None
-    """Column with the labels; label if it is left out."""
+    """Column with the labels (default: label)."""
     id: Annotated[str | None, told(metavar="COLUMN")] = None
-    """Column with ids of the run's rows."""
+    """Column with ids of rows of the run."""
     encoding: Annotated[str | None, told(metavar="NAME")] = None
-    """Encoding of text files, if it is not UTF-8."""
+    """Encoding of text files (default: UTF-8)."""
     device: str = "cpu"
-    """Where vectors are computed."""
+    """Device that computes the vectors."""
 
     takes_settings_of: ClassVar[tuple[str, Kind] | None] = ("--system", "adapter")
 
@@ -47,7 +47,7 @@ class Adapt(Command):
         import unalike
 
         if self.shots is None and self.predict is None:
-            raise SettingsError("unalike adapt needs labelled rows (--shots DATA), or what to label (--predict DATA)")
+            raise SettingsError("unalike adapt needs labelled rows (--shots DATA) or data to label (--predict DATA)")
         run = unalike.load(self.run, device=self.device)
         if self.shots is not None:
             adapted = run.adapt(
@@ -72,9 +72,9 @@ class Adapt(Command):
 
 
 def show_few_shots(table: Mapping[str, Mapping[int, tuple[float, float]]], classes: int) -> None:
-    """Accuracy by number of labelled rows a class, each row of the table beside its floors."""
+    """Accuracy by number of labelled rows per class, beside its floors."""
     if not table:
-        out.print(f"{classes} classes; with two labelled rows of each there would be a table of how well one does")
+        out.print(f"{classes} classes; accuracy can be estimated from two labelled rows per class on")
         return
     counts = list(next(iter(table.values())))
     heads = [Column(f"{count} shot{'s' * (count > 1)}", right=True) for count in counts]

@@ -60,23 +60,23 @@ class Command(abc.ABC):
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table play which role: --KIND COLUMN or --KIND:VARIANT COLUMN, such as --image COLUMN, or
-    both --text:en COLUMN and --text:de COLUMN. The kinds are image, text, audio, video, series, array, tags, and
-    labels (any number of labels a row). A number to predict is --target COLUMN. A table with one event a row has --user
-    COLUMN, --item COLUMN and --time COLUMN, and may have --items FILE with the names of the items. A graph has
-    nodes and edges: --nodes FILE beside a table of edges, or --edges FILE (or --edges knn:3) beside a table of nodes.
+    """Which column of a table has which role: --KIND COLUMN or --KIND:VARIANT COLUMN, such as --image COLUMN, or
+    both --text:en COLUMN and --text:de COLUMN. The kinds are image, text, audio, video, series (time series),
+    array (numbers), tags, and labels (any number per row). A number to predict is --target COLUMN. A table of events,
+    one per row, takes --user COLUMN, --item COLUMN and --time COLUMN, and optionally --items FILE with the items'
+    names. A graph is a table of edges with --nodes FILE, or a table of nodes with --edges FILE or --edges knn:3.
     """
 
     label: Annotated[str | None, told(metavar="COLUMN")] = None
-    """Column with the class of each row."""
+    """Column with each row's class."""
     group: Annotated[str | None, told(metavar="COLUMN")] = None
-    """Column whose equal values stay together when rows are split."""
+    """Column of groups; a group is never divided between training and test rows."""
     id: Annotated[str | None, told(metavar="COLUMN")] = None
-    """Column with a name for each row."""
+    """Column with each row's id."""
     encoding: Annotated[str | None, told(metavar="NAME")] = None
-    """Encoding of text files, if it is not UTF-8."""
+    """Encoding of text files (default: UTF-8)."""
     tolerance: float = 0.01
-    """Share of the items that may be unreadable; they are left out and listed."""
+    """Share of items that may be unreadable; these are skipped and listed."""
 
 
 def parse(command: type[Command], name: str, words: Sequence[str]) -> tuple[Command, dict[str, str]]:
@@ -163,7 +163,7 @@ def training_told(recipe: Recipe | None) -> type[Training]:
         )
         filled.append((each.name, Annotated[hints[each.name], option], field(default=None)))
     told = dataclasses.make_dataclass(Training.__name__, filled, bases=(Training,), frozen=True, kw_only=True)
-    told.__doc__ = "How long, how fast and on what to train; each system has a recipe (unalike systems SLUG)."
+    told.__doc__ = "Training settings; the defaults are the system's recipe (unalike systems SLUG)."
     return told
 
 

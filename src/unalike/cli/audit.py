@@ -21,28 +21,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Audit(Command):
-    """Say whether triggers change a run's answers and which rows stand out; repair the run on clean pairs."""
+    """Test a run for backdoors: whether triggers change its answers, and which training rows stand out. With --repair,
+    also fine-tune it on clean pairs into a new run."""
 
     run: Positional[Annotated[Path, told(metavar="RUN")]]
-    """A run directory that reads pictures, with texts or labels."""
+    """A run directory trained on images with texts or labels."""
     data: Annotated[str | None, told(metavar="DATA")] = None
-    """Pictures to try triggers on; held-out ones that the run remembers if it is left out."""
+    """Images to try triggers on (default: held-out images stored with the run)."""
     triggers: Annotated[tuple[str, ...] | None, told(metavar="NAME [NAME ...]")] = None
-    """patch, blended, warped, sine; all if it is left out."""
+    """Triggers to try: patch, blended, warped, sine (default: all)."""
     suspect: Annotated[str | None, told(metavar="TEXT")] = None
-    """A text to add to the answers, to test a suspicion."""
+    """A suspected target text, added to the possible answers."""
     repair: Annotated[str | None, told(metavar="CLEAN")] = None
-    """Pairs that are known to be clean: fine-tune on them and write a new run, which is audited too."""
+    """Pairs known to be clean: fine-tune on them into a new run, and audit that too."""
     system: Annotated[str | None, told(metavar="SLUG")] = None
-    """Which audit detects and repairs; cleanclip if it is left out."""
+    """The method that detects and repairs (default: cleanclip)."""
     out: Annotated[Path | None, told(metavar="DIR")] = None
-    """The repaired run; RUN-repaired if it is left out."""
+    """Directory of the repaired run (default: RUN-repaired)."""
     epochs: Annotated[int | None, told(metavar="N")] = None
-    """Passes of the repair over the clean pairs; as the system's recipe says if it is left out."""
+    """Epochs of the repair (default: the recipe's)."""
     seed: int = 0
-    """Of what triggers draw, and of the repair."""
+    """Seed of the triggers and of the repair."""
     device: str = "cpu"
-    """Where vectors are computed."""
+    """Device that computes the vectors."""
 
     takes_settings_of: ClassVar[tuple[str, Kind] | None] = ("--system", "audit")
 
@@ -105,5 +106,5 @@ def show_audit(folder: Path, found: Audited) -> None:
     listing.show(out)
     if found.strangest:
         shown = ", ".join(f"{row} ({far:.2f})" for row, far in found.strangest[:MOST_ROWS_SHOWN])
-        out.print(f"Training rows whose captions it believes least: {shown}", markup=False)
-    out.print(f"{found.pictures} pictures, answers by {found.answers}; kept in {folder}/audit.json", markup=False)
+        out.print(f"Training rows whose captions match least (distance): {shown}", markup=False)
+    out.print(f"{found.pictures} images, answers by {found.answers}; written to {folder}/audit.json", markup=False)

@@ -20,25 +20,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Check(Command):
-    """Measure whether a paper's claim holds here: paired seeds against its baseline, on real data."""
+    """Measure whether a paper's claim holds: the system against its baseline on real data, in paired trials."""
 
-    slug: Positional[Annotated[str | None, told(metavar="SLUG")]] = None
-    """A system (unalike systems); left out with --all."""
+    slug: Positional[Annotated[str | None, told(metavar="[SLUG]")]] = None
+    """The system whose claim is measured (unalike systems lists them); leave out with --all."""
     all: bool = False
-    """Every system whose claim can be measured, one after the other; those with a current row are left out."""
+    """Measure every claim in turn, except those whose result is current."""
     modality: Annotated[str | None, told(metavar="NAME")] = None
-    """With --all: only systems of this modality."""
+    """With --all: only the systems of this modality."""
     seeds: Annotated[int | None, told(metavar="N")] = None
-    """Pairs of trials; the claim's own number if it is left out."""
+    """Number of paired trials (default: the claim's own)."""
     jobs: int = 2
-    """Trials at once, each in a process of one thread; results do not depend on it."""
+    """Trials run in parallel, each in a single-threaded process; results do not depend on it."""
     again: bool = False
-    """Forget the trials of an earlier check that was stopped or has finished."""
+    """Discard the trials of an earlier check, finished or not, and start afresh."""
     confirm: bool = False
-    """Do not measure anew: take the row of changed code over, if one seed of every arm gives the same bits again, and
-    add floors that it lacks."""
+    """Keep results of older code if one seed of every arm reproduces them bit for bit; add floors they lack."""
     results: Annotated[Path, told(metavar="DIR")] = Path("results")
-    """Where the rows are kept."""
+    """Directory of the results."""
 
     def execute(self, roles: Mapping[str, str]) -> None:
         if (self.slug is None) != self.all:

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cluster(Command):
-    """Group a run's rows without labels: sizes, examples, and how well groups match classes if there are any."""
+    """Cluster a run's rows by k-means; prints sizes, examples and, where rows have classes, the agreement with them."""
 
     run: Positional[Annotated[Path, told(metavar="RUN")]]
-    """A run directory, of any system."""
+    """A run directory."""
     clusters: Annotated[int | None, told(metavar="K")] = None
-    """How many; as many as there are classes if it is left out."""
+    """Number of clusters (default: the number of classes)."""
     role: Annotated[str | None, told(metavar="ROLE")] = None
-    """Whose vectors, where there are several; those that a search looks through if it is left out."""
+    """Role whose vectors are clustered (default: the one that unalike search searches)."""
     out: Annotated[Path, told(metavar="FILE")] = Path("clusters.parquet")
-    """Where ids and clusters go."""
+    """CSV or Parquet file for ids and clusters."""
     seed: int = 0
-    """Of the first centres."""
+    """Seed of the initial centres."""
 
     def execute(self, roles: Mapping[str, str]) -> None:
         import unalike
@@ -39,17 +39,22 @@ class Cluster(Command):
         found = cluster(unalike.load(self.run), self.clusters, role=self.role, seed=self.seed)
         show_clusters(found)
         if found.agreement is not None and found.chance is not None:
-            for name, words in (("nmi", "NMI"), ("ari", "ARI"), ("accuracy", "accuracy, matched one to one")):
+            for name, words in (("nmi", "NMI"), ("ari", "ARI"), ("accuracy", "accuracy, clusters matched to classes")):
                 value, chance = getattr(found.agreement, name), getattr(found.chance, name)
                 out.print(f"{words} with the classes: {value:.3f} (by chance {chance:.3f})")
         out.print(f"Clusters of all rows: {found.save(self.out)}", markup=False)
 
 
 def show_clusters(found: Grouped) -> None:
-    """The clusters: their sizes, the commonest class where there are any, the rows nearest to their centres."""
-    classes = [] if found.agreement is None else [Column("commonest class", least=16)]
+    """The clusters: their sizes, the most common class where there are classes, the rows nearest the centres."""
+    classes = [] if found.agreement is None else [Column("most common class", least=16)]
     listing = Listing(
-        [Column("cluster", right=True), Column("rows", right=True), *classes, Column("nearest to its centre", least=24)]
+        [
+            Column("cluster", right=True),
+            Column("rows", right=True),
+            *classes,
+            Column("nearest its centre", least=24),
+        ]
     )
     for number, size in enumerate(found.sizes.tolist()):
         inside = [found.labels[row] for row in (found.clusters == number).nonzero()[0]]

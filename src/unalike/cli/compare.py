@@ -15,30 +15,30 @@ from unalike.cli.tables import show_row
 
 @dataclass(frozen=True)
 class Compare(Command):
-    """Compare two systems on your own data: same encoder, same budget, paired seeds, intervals."""
+    """Compare two systems on your own data: same encoder, same budget, paired seeds, confidence intervals."""
 
     first: Positional[Annotated[str, told(metavar="SYSTEM")]]
-    """A system."""
+    """A system (unalike systems lists them)."""
     second: Positional[Annotated[str, told(metavar="SYSTEM")]]
-    """Another; differences are the first less this one."""
+    """Another system; differences are the first minus this one."""
     data: Annotated[str, told(metavar="DATA")]
-    """What unalike fit takes."""
+    """A folder, a file or the name of a dataset, as for unalike fit."""
     label: Annotated[str | None, told(metavar="COLUMN")] = None
-    """Column with the class of each row."""
+    """Column with each row's class."""
     size: Annotated[int | None, told(metavar="PIXELS")] = None
-    """Side of the pictures; as unalike fit would choose if it is left out."""
+    """Side length of the images (default: as unalike fit would choose)."""
     seeds: Annotated[int, told(metavar="N")] = 5
-    """Pairs of trials."""
+    """Number of paired trials."""
     epochs: Annotated[int | None, told(metavar="N")] = None
-    """Passes over the data, for both; 20 if it is left out, of a graph 400 steps."""
+    """Passes over the data, for both systems (default: 20; for a graph, 400 steps)."""
     steps: Annotated[int | None, told(metavar="N")] = None
-    """Optimiser steps for both, instead of epochs."""
+    """Optimiser steps for both, in place of epochs."""
     batch_size: Annotated[int | None, told(metavar="N")] = None
-    """Rows a step, for both."""
+    """Rows per step, for both."""
     no_tuning: bool = False
-    """Take the usual learning rate instead of choosing it for each on held-out training rows."""
+    """Use the default learning rate, rather than choosing it for each system on held-out training rows."""
     jobs: int = 2
-    """Trials at once, each in a process of one thread."""
+    """Trials run in parallel, each in a single-threaded process."""
 
     def execute(self, roles: Mapping[str, str]) -> None:
         from unalike.checks import compare as checking

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Data(Command):
-    """List the data sets, show the card of one, or fetch one (unalike data get NAME)."""
+    """List the datasets, describe one, or download one (unalike data get NAME)."""
 
     name: Positional[Annotated[tuple[str, ...], told(metavar="[get] [NAME]")]] = ()
-    """A data set; get NAME fetches it."""
+    """A dataset to describe; get NAME downloads it."""
 
     def execute(self, roles: Mapping[str, str]) -> None:
         from unalike.data.catalogue import card
@@ -30,10 +30,10 @@ class Data(Command):
         words = self.name
         if words[:1] == ("get",):
             if len(words) != 2:
-                raise SettingsError("unalike data get NAME fetches one data set; unalike data lists their names")
+                raise SettingsError("unalike data get NAME downloads one dataset; unalike data lists their names")
             show_fetched(words[1])
         elif len(words) > 1:
-            raise SettingsError(f"unalike data shows one data set at a time; given: {' '.join(words)}")
+            raise SettingsError(f"unalike data describes one dataset at a time; given: {' '.join(words)}")
         elif words:
             show_set(card(words[0]))
         else:
@@ -64,7 +64,7 @@ def show_sets() -> None:
         listing.add(record.name, f"{record.origin}{size}", record.title, ", ".join(record.kinds) or "weights")
     listing.show(out)
     out.print(
-        "\nunalike data NAME shows a set's card, unalike data get NAME fetches it, unalike fit NAME learns from it."
+        "\nunalike data NAME describes a dataset, unalike data get NAME downloads it, unalike fit NAME trains on it."
     )
 
 

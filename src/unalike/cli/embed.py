@@ -18,16 +18,16 @@ from unalike.errors import SettingsError
 
 @dataclass(frozen=True)
 class Embed(Command):
-    """Turn new things into vectors; writes Parquet with a column of ids and one of vectors."""
+    """Embed new data with a trained run; writes Parquet with a column of ids and one of vectors."""
 
     run: Positional[Annotated[Path, told(metavar="RUN")]]
     """A run directory."""
     data: Positional[Annotated[str, told(metavar="DATA")]]
-    """What unalike fit takes."""
+    """A folder, a file or the name of a dataset, as for unalike fit."""
     out: Annotated[Path, told(metavar="FILE")] = Path("vectors.parquet")
-    """Where the vectors go."""
+    """Parquet file to write."""
     device: str = "cpu"
-    """Where they are computed."""
+    """Device that computes the vectors."""
     columns: OmitArgPrefixes[Columns] = field(default_factory=Columns)
 
     def execute(self, roles: Mapping[str, str]) -> None:
@@ -36,7 +36,7 @@ class Embed(Command):
 
         if self.out.suffix in (".csv", ".tsv", ".npy"):
             raise SettingsError(
-                f"vectors are written as Parquet, a column of lists: name the file .parquet, not {self.out}"
+                f"vectors are written as Parquet, in a column of lists; given: --out {self.out}. Name the file .parquet"
             )
         run = unalike.load(self.run, device=self.device)
         with sharing_work(self.device) as processes, sharing(run.learner.module, processes):

@@ -17,16 +17,16 @@ from unalike.cli.tables import show_scores
 
 @dataclass(frozen=True)
 class Evaluate(Command):
-    """Say how good a run's space is on other data, with floors."""
+    """Score a run's vectors on held-out or other data, beside the scores of trivial baselines."""
 
     run: Positional[Annotated[Path, told(metavar="RUN")]]
     """A run directory."""
     data: Annotated[str | None, told(metavar="DATA")] = None
-    """Other data with labels or several roles; the run's own scores if it is left out."""
+    """Other data, with labels or several roles (default: the run's own held-out rows)."""
     json: Annotated[Path | None, told(metavar="FILE")] = None
-    """Write the scores as JSON too."""
+    """Also write the scores as JSON."""
     device: str = "cpu"
-    """Where vectors are computed."""
+    """Device that computes the vectors."""
     columns: OmitArgPrefixes[Columns] = field(default_factory=Columns)
 
     def execute(self, roles: Mapping[str, str]) -> None:

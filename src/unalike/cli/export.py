@@ -15,12 +15,12 @@ from unalike.cli.console import out
 
 @dataclass(frozen=True)
 class Export(Command):
-    """Write a run's text tower as a model of sentence-transformers, with the run's vectors."""
+    """Export a run's text encoder as a sentence-transformers model."""
 
     run: Positional[Annotated[Path, told(metavar="RUN")]]
-    """A run directory that reads texts."""
+    """A run directory with a text encoder."""
     folder: Positional[Annotated[Path, told(metavar="DIR")]]
-    """A new folder for the model."""
+    """New folder for the model."""
 
     def execute(self, roles: Mapping[str, str]) -> None:
         import unalike

@@ -26,34 +26,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fit(Command):
-    """Learn a space from data; writes weights, vectors, scores and a report into a run directory. With --system SLUG
-    that system's own settings can be given, and --help shows them."""
+    """Train a system on data; writes weights, vectors, scores and a report to a run directory. With --system SLUG, that
+    system's own settings become options too, and --help lists them."""
 
-    data: Positional[Annotated[str | None, told(metavar="DATA")]] = None
-    """A folder of pictures, clips, recordings or series, a CSV, Parquet, JSONL or NumPy file, or the name of a data
-    set (unalike data)."""
+    data: Positional[Annotated[str | None, told(metavar="[DATA]")]] = None
+    """A folder of images, videos, audio or time series; a CSV, Parquet, JSONL or NumPy file; or a dataset's name."""
     system: Annotated[str | None, told(metavar="SLUG")] = None
-    """Which system learns (unalike systems); chosen from the data's roles if it is left out."""
+    """The system to train (unalike systems lists them; default: chosen by the kinds of data)."""
     out: Annotated[Path | None, told(metavar="DIR")] = None
-    """The run directory; runs/DATA-SYSTEM if it is left out."""
+    """The run directory (default: runs/DATA-SYSTEM)."""
     resume: Annotated[Path | None, told(metavar="RUN")] = None
-    """Go on with an interrupted run; everything else is read from it."""
+    """Resume an interrupted run; all other settings are read from its directory."""
     size: Annotated[int | None, told(metavar="PIXELS")] = None
-    """Side of the pictures; 64 if it is left out."""
+    """Side length of the images (default: 64)."""
     image_encoder: Annotated[str | None, told(metavar="NAME")] = None
-    """drawing, conv, grid, vit or timm:NAME."""
+    """Image encoder: drawing, conv, grid, vit or timm:NAME."""
     text_encoder: Annotated[str | None, told(metavar="NAME")] = None
-    """ngram, transformer, hf:FOLDER, st:FOLDER or run:FOLDER."""
+    """Text encoder: ngram, transformer, hf:FOLDER, st:FOLDER or run:FOLDER."""
     views: Literal["paper", "simclr", "moco_v2", "gentle", "plain"] = "paper"
-    """Random views of pictures; paper takes the system's own."""
+    """Augmentation of images; paper means the system's own."""
     unseen: Annotated[tuple[str, ...] | None, told(metavar="ROLE [ROLE ...]")] = None
-    """Roles to keep out of training and only test on."""
+    """Roles that are kept out of training and only tested on."""
     holdout: float = 0.1
-    """Share of the rows that is kept out of training, where the data bring no splits."""
+    """Share of rows held out of training, where the data have no splits of their own."""
     tensorboard: bool = False
-    """Write TensorBoard logs into the run directory."""
+    """Write TensorBoard logs to the run directory."""
     shard: bool = False
-    """Under torchrun: each process holds its part of the encoders' parameters only (FSDP)."""
+    """Under torchrun: shard the encoders' parameters across the processes (FSDP)."""
     columns: OmitArgPrefixes[Columns] = field(default_factory=Columns)
     training: OmitArgPrefixes[Training] = field(default_factory=Training)
 
@@ -86,7 +85,7 @@ class Fit(Command):
             except (Interrupted, KeyboardInterrupt) as stop:
                 progress.stop()
                 if processes.leads:
-                    err.print(how_to_go_on(str(stop) or "stopped", folder))
+                    err.print(how_to_resume(str(stop) or "stopped", folder))
                 raise SystemExit(130) from None
         if processes.leads:
             show_outcome(run)
@@ -94,7 +93,9 @@ class Fit(Command):
     def wanted(self, roles: Mapping[str, str]) -> dict[str, Any]:
         """What a new run is asked to do."""
         if self.data is None:
-            raise DataError("unalike fit needs data: a folder, a file, or the name of a set (unalike data)")
+            raise DataError(
+                "unalike fit needs data: a folder, a file, or the name of a dataset (unalike data lists them)"
+            )
         named = {"image": self.image_encoder, "text": self.text_encoder}
         return {
             "data": self.data,
@@ -112,10 +113,10 @@ class Fit(Command):
         }
 
 
-def how_to_go_on(what: str, folder: Path | None) -> str:
-    """What an interrupted user reads: how the run goes on, if it had begun."""
+def how_to_resume(what: str, folder: Path | None) -> str:
+    """What a user reads after an interrupt: how to resume the run, if it had begun."""
     begun = folder is not None and (folder / "run.json").exists()
-    return f"{what}. Go on with:\n  unalike fit --resume {folder}" if begun else f"{what}; nothing begun"
+    return f"{what}. Resume with:\n  unalike fit --resume {folder}" if begun else f"{what} before training began"
 
 
 def show_outcome(run: Run) -> None:

@@ -18,27 +18,27 @@ from unalike.records import Kind
 
 @dataclass(frozen=True)
 class Generate(Command):
-    """Go on with a text by a language model on this machine, choosing its tokens by contrast. With --decoder SLUG the
-    settings of that decoder can be given, and --help shows them."""
+    """Continue a text with a local language model, decoding by contrast. With --decoder SLUG, that decoder's settings
+    become options too, and --help lists them."""
 
     model: Positional[Annotated[str, told(metavar="MODEL")]]
-    """A folder that transformers reads, or the name of weights (unalike data get smollm2)."""
+    """A folder that transformers reads, or the name of downloaded weights (unalike data get smollm2)."""
     prompts: Positional[Annotated[tuple[str, ...], told(metavar="[PROMPT ...]")]] = ()
-    """Texts to go on with."""
+    """Texts to continue."""
     prompt_file: Annotated[Path | None, told(metavar="FILE")] = None
-    """More of them, one on each line."""
+    """A file with more prompts, one per line."""
     decoder: Annotated[str | None, told(metavar="SLUG")] = None
-    """How tokens are chosen (unalike systems --modality language-models); greedily if it is left out."""
+    """How tokens are chosen (unalike systems --modality language-models lists decoders; default: greedily)."""
     context: Annotated[Path | None, told(metavar="FILE")] = None
-    """A text that is read before every prompt; adacad and cad contrast the prompt with it and without."""
+    """A file with a text to put before every prompt; adacad and cad contrast the prompt with and without it."""
     max_new_tokens: int = 64
-    """Tokens to add at most."""
+    """Largest number of tokens to add."""
     batch_size: int = 8
-    """Prompts at a time."""
+    """Prompts per batch."""
     json: Annotated[Path | None, told(metavar="FILE")] = None
-    """Write the texts and their tokens as JSON too."""
+    """Also write the texts and their tokens as JSON."""
     device: str = "cpu"
-    """Where the model computes."""
+    """Device that the model runs on."""
 
     takes_settings_of: ClassVar[tuple[str, Kind] | None] = ("--decoder", "decoder")
 
@@ -52,7 +52,7 @@ class Generate(Command):
             prompts += [line for line in read_text(self.prompt_file).splitlines() if line.strip()]
         if not prompts:
             raise SettingsError(
-                "unalike generate needs a prompt: as words, or a file with --prompt-file, one on each line"
+                "unalike generate needs a prompt: after MODEL, or in a file with --prompt-file, one per line"
             )
         decoder = None
         if self.decoder is not None:

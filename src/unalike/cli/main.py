@@ -17,12 +17,12 @@ from unalike.cli.console import err, out
 from unalike.errors import SettingsError, UnalikeError
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Learn": ("fit", "adapt"),
-    "Use what was learned": ("search", "embed", "cluster", "score", "export"),
-    "Judge it": ("evaluate", "report", "audit"),
-    "Judge systems": ("compare", "check"),
+    "Train": ("fit", "adapt"),
+    "Use a run": ("search", "embed", "cluster", "score", "export"),
+    "Evaluate a run": ("evaluate", "report", "audit"),
+    "Compare systems": ("compare", "check"),
     "Language models": ("generate",),
-    "Look up": ("systems", "data"),
+    "Systems and data": ("systems", "data"),
 }
 """The commands by purpose, as the help lists them."""
 
@@ -68,7 +68,7 @@ def show_version() -> None:
 
 def show_help() -> None:
     """All commands by purpose, and how to start."""
-    out.print("usage: unalike COMMAND [...]\n\nContrastive learning for every modality.")
+    out.print("usage: unalike COMMAND [OPTIONS]\n\nContrastive learning for every modality.")
     for purpose, names in GROUPS.items():
         out.print(f"\n{purpose}:", style="bold")
         for name in names:
@@ -77,10 +77,10 @@ def show_help() -> None:
             out.print(line, markup=False, soft_wrap=True)
     out.print(
         "\nStart here:\n"
-        "  unalike fit photos/                 learn from a folder of pictures\n"
-        "  unalike search runs/photos-simclr cat.jpg\n"
-        "  unalike data                        real data sets to try\n\n"
-        "unalike COMMAND --help tells more; unalike --version what it computes with."
+        "  unalike fit photos/                         train on a folder of images\n"
+        "  unalike search runs/photos-simclr cat.jpg   find the images most similar to one\n"
+        "  unalike data                                list real datasets to try\n\n"
+        "unalike COMMAND --help explains a command; unalike --version shows versions."
     )
 
 

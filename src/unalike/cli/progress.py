@@ -101,7 +101,7 @@ class Trials:
 
     def tell(self, done: int, total: int, job: Any, outcome: Any) -> None:
         """Hears of each finished trial."""
-        what = {"start": "pretraining", "tune": "choosing settings", "score": "scoring"}[job.stage]
+        what = {"start": "pretraining", "tune": "tuning", "score": "scoring"}[job.stage]
         if self.task is None:
             self.task = self.bar.add_task(what, total=total)
         self.bar.update(self.task, completed=done, description=what)

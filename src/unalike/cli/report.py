@@ -15,7 +15,7 @@ from unalike.cli.console import out
 
 @dataclass(frozen=True)
 class Report(Command):
-    """Write the run's report again: one page that opens offline."""
+    """Rewrite a run's report, one HTML page that opens offline."""
 
     run: Positional[Annotated[Path, told(metavar="RUN")]]
     """A run directory."""

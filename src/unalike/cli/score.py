@@ -17,18 +17,18 @@ from unalike.cli.tables import Column, Listing
 
 @dataclass(frozen=True)
 class Score(Command):
-    """Say how unlike new things are to what a run was trained on, and which deserve an alarm."""
+    """Detect anomalies: score how unlike the training data each new row is, and raise alarms."""
 
     run: Positional[Annotated[Path, told(metavar="RUN")]]
-    """A run directory, trained on normal things alone (unalike fit normal.csv --system clan)."""
+    """A run directory, trained on normal data only (unalike fit normal.csv --system clan)."""
     data: Positional[Annotated[str, told(metavar="DATA")]]
-    """What unalike fit takes."""
+    """A folder, a file or the name of a dataset, as for unalike fit."""
     false_alarms: Annotated[float, told(metavar="SHARE")] = 0.01
-    """Share of normal things that may give an alarm; the threshold is set on rows that the run held out."""
+    """False-alarm rate on normal data; the threshold is set on the rows that the run held out."""
     out: Annotated[Path | None, told(metavar="FILE")] = None
     """Write ids, scores and alarms as CSV or Parquet."""
     device: str = "cpu"
-    """Where vectors are computed."""
+    """Device that computes the vectors."""
     columns: OmitArgPrefixes[Columns] = field(default_factory=Columns)
 
     def execute(self, roles: Mapping[str, str]) -> None:
@@ -42,11 +42,11 @@ class Score(Command):
         )
         unread = int(np.isnan(found.scores).sum())
         out.print(
-            f"{int(found.alarms.sum())} of {len(found.ids)} rows are stranger than {found.threshold:.4f}, which "
-            f"{100 * found.false_alarms:g}% of {found.held_out} held-out rows may be"
+            f"{int(found.alarms.sum())} of {len(found.ids)} rows exceed the alarm threshold {found.threshold:.4f} "
+            f"(false-alarm rate {100 * found.false_alarms:g}% on {found.held_out} held-out rows)"
             + (f"; {unread} rows could not be read" if unread else "")
         )
-        listing = Listing([Column("strangest"), Column("score", right=True), Column("alarm")])
+        listing = Listing([Column("most anomalous"), Column("score", right=True), Column("alarm")])
         for row in np.argsort(-np.nan_to_num(found.scores, nan=-1.0), kind="stable")[:10]:
             listing.add(found.ids[row], f"{found.scores[row]:.4f}", "yes" if found.alarms[row] else "")
         listing.show(out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
@@ -17,44 +17,48 @@ from unalike.errors import SettingsError
 if TYPE_CHECKING:
     from unalike.run import Found
 
+READ_AS: Mapping[str, Any] = {"text": "words", "image": "picture", "audio": "recording", "video": "clip"}
+"""How `unalike.Run.search` calls the kinds of queries; ``--by`` takes these names too."""
+
 
 @dataclass(frozen=True)
 class Search(Command):
-    """Find what is alike: by words, by a picture, recording, clip or series, or by the id of a row. Where sets of
-    labels were learned, find the labels of a text; after clicks, what comes next."""
+    """Find the rows most similar to a text, an image, audio, a video, a time series or another row. A run trained on
+    label sets returns the labels of a text, one trained on clicks the next items of a user."""
 
     run: Positional[Annotated[Path, told(metavar="RUN")]]
     """A run directory."""
-    query: Positional[Annotated[str | None, told(metavar="QUERY")]] = None
-    """Words, the path of a picture, recording, clip or series, or a row's id. Several of them at once are given by kind
-    in its place: --text WORDS --audio FILE --image FILE."""
+    query: Positional[Annotated[str | None, told(metavar="[QUERY]")]] = None
+    """A text, a file or a row's id. Several are given by kind instead: --text TEXT --audio FILE --image FILE."""
     k: Annotated[int, arg(aliases=["-k"])] = 10
-    """How many hits."""
-    by: Literal["auto", "words", "picture", "recording", "clip", "series", "row"] = "auto"
-    """How to read the query."""
+    """Number of hits."""
+    by: Annotated[
+        Literal["auto", "text", "image", "audio", "video", "series", "row", "words", "picture", "recording", "clip"],
+        told(metavar="{auto,text,image,audio,video,series,row}"),
+    ] = "auto"
+    """What the query is."""
     html: Annotated[Path | None, told(metavar="FILE")] = None
-    """Write a page with pictures too."""
+    """Also write an HTML page that shows the hits."""
     device: str = "cpu"
-    """Where the query's vector is computed."""
+    """Device that embeds the query."""
 
     def execute(self, roles: Mapping[str, str]) -> None:
         import unalike
 
         run = unalike.load(self.run, device=self.device)
-        if self.html is not None and "clicks" in run.kinds:
-            raise SettingsError("--html writes a page of what looks alike; what comes next is a list: leave --html out")
-        if self.html is not None and "labels" in run.kinds:
-            raise SettingsError(
-                "--html writes a page of what looks alike; the labels of a text are a list: leave it out"
-            )
+        for kind, found in (("clicks", "items"), ("labels", "labels")):
+            if self.html is not None and kind in run.kinds:
+                raise SettingsError(
+                    f"--html shows similar rows, but this run finds {found} for a query: leave --html out"
+                )
         if (self.query is None) == (not roles):
             raise SettingsError(
-                "unalike search takes one query, or what the wanted row has by kind: unalike search RUN --text WORDS "
-                "--audio FILE"
+                "unalike search takes one query, or several by kind: unalike search RUN QUERY, "
+                "or unalike search RUN --text TEXT --audio FILE"
             )
         if self.html is not None and self.query is None:
             raise SettingsError("--html writes a page for one query; give it without --text, --audio or --image")
-        hits = run.search(self.query or roles, self.k, by=self.by)
+        hits = run.search(self.query or roles, self.k, by=READ_AS.get(self.by, self.by))
         show_hits(hits)
         if self.html is not None and self.query is not None:
             from unalike.pages import write_search

@@ -19,18 +19,18 @@ from unalike.records import Paper
 if TYPE_CHECKING:
     from unalike.systems import System
 
-ANY = "any two or more of pictures, texts, recordings, clips, series, numbers"
+ANY = "any two or more of image, text, audio, video, series, array"
 """What a system without roles of its own learns from."""
 
 
 @dataclass(frozen=True)
 class Systems(Command):
-    """List the systems, or show the card of one."""
+    """List the systems, or describe one."""
 
-    slug: Positional[Annotated[str | None, told(metavar="SLUG")]] = None
-    """Show this system's card."""
+    slug: Positional[Annotated[str | None, told(metavar="[SLUG]")]] = None
+    """The system to describe."""
     modality: Annotated[str | None, told(metavar="NAME")] = None
-    """Only systems of this modality."""
+    """List only the systems of this modality."""
 
     def execute(self, roles: Mapping[str, str]) -> None:
         from unalike import systems
@@ -66,7 +66,7 @@ def show_list(listed: list[System]) -> None:
             str(paper.number or ""), system.slug, paper.modality, *verdicts, needs, f"{paper.title} ({paper.year})"
         )
     listing.show(out)
-    out.print("\nunalike systems SLUG shows a system's card, unalike check SLUG measures its claim here.")
+    out.print("\nunalike systems SLUG describes a system, unalike check SLUG measures its claim.")
 
 
 def wanted(paper: Paper) -> list[str]:

@@ -16,28 +16,28 @@ class Training:
     epochs: int | None = None
     """Passes over the data."""
     steps: int | None = None
-    """Optimiser steps; instead of epochs."""
+    """Optimiser steps, in place of epochs."""
     batch_size: int | None = None
-    """Rows a step."""
+    """Rows per step."""
     learning_rate: float | None = None
     """Peak learning rate."""
     weight_decay: float | None = None
-    """Weight decay of matrices; biases and norms have none."""
+    """Weight decay of matrices; biases and normalisation layers have none."""
     optimizer: Literal["adamw", "sgd", "lars"] | None = None
     warmup: float | None = None
-    """Share of all steps with a rising learning rate."""
+    """Share of steps over which the learning rate rises linearly."""
     clip_norm: float | None = None
-    """Largest norm of all gradients together; 0 for none."""
+    """Largest global gradient norm; 0 for no clipping."""
     average: float = 0.0
-    """Decay of an exponential moving average of the weights that is kept instead of the last weights; 0 for none."""
+    """Decay of an exponential moving average of the weights, which replaces the last weights; 0 for none."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Number format of the encoders; objectives always sum in float32."""
+    """Floating-point format of the encoders; objectives always sum in float32."""
     device: str = "auto"
-    """cpu, cuda, cuda:1, mps; auto takes an accelerator if there is one."""
+    """cpu, cuda, cuda:1 or mps; auto takes an accelerator if there is one."""
     seed: int = 0
-    """Decides initial weights, data order and views."""
+    """Seed of initial weights, data order and views."""
     checkpoint_minutes: float = 1.0
-    """Time between checkpoints."""
+    """Minutes between checkpoints."""
 
     def resolved(self, recipe: Recipe, rows: int) -> Training:
         """These settings with every None replaced by the recipe's value.
