@@ -265,3 +265,16 @@ def test_interrupted_run_says_how_to_go_on_and_ends_with_the_same_bits(place: Pa
 def test_the_example_of_a_query_is_one_short_line(texts, expected):
     run = SimpleNamespace(kinds=["text"], items=SimpleNamespace(texts=texts, ids=["row 1"]))
     assert example_query(run) == expected
+
+
+def test_a_search_imports_only_what_it_needs(place: Path, run: str) -> None:
+    code = (
+        "import sys; from unalike.cli import main; main(['search', sys.argv[1], 'photos/dark/5.png', '-k', '1'])\n"
+        "print(*sys.modules)"
+    )
+    words = [sys.executable, "-c", code, run]
+    done = subprocess.run(words, cwd=place, check=True, capture_output=True, text=True)
+    assert "dark square number 5" in done.stdout
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "unalike.systems.image_text.clip" in loaded
+    assert not loaded & {"sklearn", "scipy", "transformers", "matplotlib", "jinja2", "unalike.systems.image.dcl"}
