@@ -19,7 +19,8 @@ class Paper:
     ``roles`` are the kinds of column that the system learns from; ``labels`` tells whether it needs a label, and
     ``targets`` whether it needs a number to predict.
     ``number`` is the system's number on the board; systems that only serve as baselines have none. ``probe_steps`` are
-    the steps of each training in a probe of its claim: enough for what begins late, such as a queue that must fill.
+    the steps of each training in a probe of its claim, and ``probe_batch`` its rows at the most: enough for what begins
+    late, such as a queue that must fill, or needs many.
     """
 
     slug: str
@@ -35,6 +36,7 @@ class Paper:
     labels: bool = False
     targets: bool = False
     probe_steps: int = 4
+    probe_batch: int = 64
 
 
 @dataclass(frozen=True, kw_only=True)

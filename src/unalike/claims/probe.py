@@ -22,7 +22,6 @@ import numpy as np
 
 from unalike.claims.code import normalized
 from unalike.claims.rows import Row
-from unalike.errors import RunError
 from unalike.files import read_json, write_json
 from unalike.records import Claim
 from unalike.settings import read_dataclass
@@ -286,14 +285,3 @@ def rounded(value: Any) -> Any:
     if isinstance(value, np.integer):
         return int(value)
     return value
-
-
-def need(probe: Probe | None, slug: str) -> Probe:
-    """A stored probe.
-
-    Raises:
-        RunError: there is none.
-    """
-    if probe is None:
-        raise RunError(f"{slug} has no probe beside its row; unalike check {slug} measures it and keeps one")
-    return probe
