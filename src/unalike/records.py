@@ -18,9 +18,9 @@ class Paper:
 
     ``roles`` are the kinds of column that the system learns from; ``labels`` tells whether it needs a label, and
     ``targets`` whether it needs a number to predict.
-    ``number`` is the system's number on the board; systems that only serve as baselines have none. ``probe_steps`` are
-    the steps of each training in a probe of its claim, and ``probe_batch`` its rows at the most: enough for what begins
-    late, such as a queue that must fill, or needs many.
+    ``number`` is the system's number on the board; systems that only serve as baselines have none. ``probe`` says
+    what a probe of its claim needs more of than usual (`unalike.claims.Scale`): steps for what begins late, such as a
+    queue that must fill, rows for rare classes.
     """
 
     slug: str
@@ -35,8 +35,7 @@ class Paper:
     kind: Kind = "learner"
     labels: bool = False
     targets: bool = False
-    probe_steps: int = 4
-    probe_batch: int = 64
+    probe: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -116,7 +116,7 @@ def arm_probe(found: systems.System, name: str, row: Row, folder: Path) -> ArmPr
     chosen = row.tuning.get(name, {}).get("chosen", {})
     wanted = tuple(n for n, measure in enumerate(claim.measures) if name in measured_arms(claim, measure))
     probed = tuple(n for n in wanted if not claim.measures[n].timed)
-    scale = Scale(folder=folder / "float64", steps=found.paper.probe_steps, batch=found.paper.probe_batch)
+    scale = Scale(folder=folder / "float64", **found.paper.probe)
     small = scale.claim(claim)
     work = work_of(found)
     asked = Job(stage="score", arm=name, seed=row.seeds[0], chosen=scale.point(chosen), metrics=probed, floors=True)

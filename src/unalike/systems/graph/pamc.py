@@ -13,7 +13,7 @@ from unalike.records import Bed, Claim, Measure, Paper, Recipe
 
 PAPER = Paper(
     number=44,
-    probe_steps=8,
+    probe={"steps": 8},
     slug="pamc",
     title="Efficient block contrastive learning via parameter-free meta-node approximation",
     authors="Kulatilleke, Portmann, Chandra",

@@ -14,7 +14,7 @@ from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
 
 PAPER = Paper(
     number=114,
-    probe_steps=8,
+    probe={"steps": 8},
     slug="scgc",
     title="SCGC: Self-Supervised Contrastive Graph Clustering",
     authors="Kulatilleke, Portmann, Chandra",

@@ -16,7 +16,7 @@ from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe, Start
 
 PAPER = Paper(
     number=116,
-    probe_steps=8,
+    probe={"steps": 8},
     slug="coretuning",
     title="Unleashing the Power of Contrastive Self-Supervised Visual Models via Contrast-Regularized Fine-Tuning",
     authors="Zhang, Hooi, Hu, Liang, Feng",

@@ -16,7 +16,7 @@ from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
 
 PAPER = Paper(
     number=118,
-    probe_steps=8,
+    probe={"steps": 8},
     slug="gsimclr",
     title="G-SimCLR: Self-Supervised Contrastive Learning with Guided Projection via Pseudo Labelling",
     authors="Chakraborty, Gosthipaty, Paul",

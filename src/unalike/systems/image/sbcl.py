@@ -14,7 +14,7 @@ from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
 
 PAPER = Paper(
     number=64,
-    probe_steps=24,
+    probe={"steps": 24},
     slug="sbcl",
     title="Subclass-balancing Contrastive Learning for Long-tailed Recognition",
     authors="Hou, Zhang, Wang, Zhou",

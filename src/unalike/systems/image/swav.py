@@ -16,7 +16,7 @@ from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
 
 PAPER = Paper(
     number=38,
-    probe_steps=8,
+    probe={"steps": 8},
     slug="swav",
     title="Unsupervised Learning of Visual Features by Contrasting Cluster Assignments",
     authors="Caron, Misra, Mairal, Goyal, Bojanowski, Joulin",

@@ -17,7 +17,7 @@ from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
 
 PAPER = Paper(
     number=73,
-    probe_steps=8,
+    probe={"steps": 8},
     slug="contrastive-gap",
     title="It's Not a Modality Gap: Characterizing and Addressing the Contrastive Gap",
     authors="Fahim, Murphy, Fyshe",

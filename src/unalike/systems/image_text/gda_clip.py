@@ -16,6 +16,7 @@ from unalike import adapting
 from unalike.records import Arm, Bed, Claim, Measure, Paper, Start
 
 PAPER = Paper(
+    probe={"rows": 1_000, "scored": 400},
     number=105,
     slug="gda-clip",
     title="A Hard-to-Beat Baseline for Training-free CLIP-based Adaptation",

@@ -13,6 +13,7 @@ from unalike import audit, claims, encoders, objectives, pairing, training, view
 from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe, Start
 
 PAPER = Paper(
+    probe={"rows": 1_000, "scored": 400},
     number=134,
     slug="cleanclip",
     title="CleanCLIP: Mitigating Data Poisoning Attacks in Multimodal Contrastive Learning",

@@ -14,7 +14,7 @@ from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
 
 PAPER = Paper(
     number=82,
-    probe_steps=8,
+    probe={"steps": 8},
     slug="autotcl",
     title="Parametric Augmentation for Time Series Contrastive Learning",
     authors="Zheng, Wang, Cheng, Chen, Chen, Luo et al.",

@@ -15,7 +15,7 @@ from unalike.records import Arm, Claim, Measure, Paper, Recipe, SearchBed
 from unalike.systems.text import bert
 
 PAPER = Paper(
-    probe_batch=128,
+    probe={"batch": 128},
     number=25,
     slug="whitenedcse",
     title="Whitening-based Contrastive Learning of Sentence Embeddings",
