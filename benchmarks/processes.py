@@ -35,9 +35,9 @@ from PIL import Image
 
 from unalike import fitting, preparing, training
 from unalike.data import AudioColumn, Collection, Column, ImageColumn, TextColumn, open_set
+from unalike.data.gathering import Source
 from unalike.encoders import Encoder
 from unalike.errors import SettingsError
-from unalike.spec import Source
 
 ROWS = 96
 SYSTEMS: dict[str, dict[str, Any]] = {

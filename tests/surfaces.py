@@ -30,9 +30,9 @@ from PIL import Image
 import unalike
 from unalike import preparing, training
 from unalike.data import ArrayColumn, Collection, ImageColumn, TextColumn, open_collection
+from unalike.data.gathering import Source
 from unalike.errors import UnalikeError
 from unalike.files import SEAL, write_sealed
-from unalike.spec import Source
 
 SECONDS = 5.0
 """No input may take longer."""

@@ -12,6 +12,7 @@ import torch
 
 from unalike import audit, evaluation, systems, training, views
 from unalike.data import Collection, ImageColumn, TextColumn
+from unalike.data.gathering import Source
 from unalike.errors import DataError, SettingsError
 from unalike.files import write_json, write_sealed
 from unalike.fitting import Ready, embed_roles, keep, new_folder, scored_roles, versions
@@ -19,7 +20,6 @@ from unalike.preparing import plan
 from unalike.run import FORMAT, Run, sealed
 from unalike.scoring import score
 from unalike.settings import read_dataclass
-from unalike.spec import Source
 from unalike.training.settings import Training
 
 FILE = "audit.json"

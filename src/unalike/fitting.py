@@ -15,9 +15,8 @@ import torch
 
 import unalike
 from unalike import encoders, systems, training, views
-from unalike.data import Collection, Column, LabelsColumn, TagsColumn, open_collection, skip_unreadable
-from unalike.data.clicks import ROLES as EVENT_ROLES
-from unalike.data.graphs import ROLES as GRAPH_ROLES
+from unalike.data import Collection, Column, skip_unreadable
+from unalike.data.gathering import Source, gathered, suggested_unseen
 from unalike.errors import DataError, RunError, SettingsError, UnalikeError
 from unalike.files import (
     cache_folder,
@@ -34,7 +33,7 @@ from unalike.items import Items
 from unalike.preparing import plan
 from unalike.run import FORMAT, Run, choose_text_role, embed_prepared, read_record, sealed
 from unalike.scoring import score
-from unalike.spec import Source, Spec
+from unalike.spec import Spec
 from unalike.training import Alone, Checkpoints
 from unalike.training.settings import Training
 
@@ -161,39 +160,22 @@ def begin(
     processes: Alone,
 ) -> tuple[Collection, Spec, Path]:
     """Open the data, resolve every setting and make the run directory; the arguments are those of `fit`."""
-    collection = gather(data, roles=roles, label=label, group=group, id=id, encoding=encoding, tolerance=tolerance)
-    where = str(data) if isinstance(data, (str, Path)) else f"memory:{collection.name}"
-    named = [each for each in (label, group, id) if isinstance(each, str)]
+    told = Source.of(data, roles=roles, label=label, group=group, id=id, encoding=encoding, tolerance=tolerance)
+    collection = gathered(data, told)
+    source = told.completed(data, collection)
     collection, spec = plan(
         collection,
-        Source(
-            path=where,
-            roles=dict(roles or columns_taken(data, collection, named, encoding)),
-            label=label,
-            group=group,
-            id=id,
-            encoding=encoding,
-            tolerance=tolerance,
-        ),
+        source,
         system=system,
         settings=settings,
         training=training,
         encoder=encoder,
         size=size,
         views=views,
-        unseen=tuple(unseen) if unseen is not None else suggested_unseen(where),
+        unseen=tuple(unseen) if unseen is not None else suggested_unseen(source.path),
         holdout=holdout,
     )
     return collection, spec, Path(processes.told(lambda: str(new_folder(out, f"{collection.name}-{spec.system}"))))
-
-
-def columns_taken(data: Any, collection: Collection, named: Sequence[str], encoding: str | None) -> dict[str, str]:
-    """The columns of numbers that were taken of a table without being named; new tables have them in any order."""
-    from unalike.data.casting import default_roles
-    from unalike.data.clicks import table_of
-
-    table = table_of(data, encoding) if "array" in collection.columns else None
-    return {} if table is None else default_roles(table, collection.name, named)
 
 
 def resume(
@@ -220,15 +202,7 @@ def resume(
     where = spec.source
     if data is None and where.path.startswith("memory:"):
         raise DataError(f"{path} was trained on data from memory: give them again, unalike.resume(folder, data)")
-    collection = gather(
-        where.path if data is None else data,
-        roles=where.roles or None,
-        label=where.label,
-        group=where.group,
-        id=where.id,
-        encoding=where.encoding,
-        tolerance=where.tolerance,
-    )
+    collection = gathered(where.path if data is None else data, where)
     collection, again = plan(
         collection,
         where,
@@ -245,128 +219,6 @@ def resume(
         raise DataError(f"{where.path} has changed since {path} was begun: start a new run")
     with training.joined(again.training.device) as processes:
         return execute(collection, again, path, resume=True, listener=listener, processes=processes, shard=shard)
-
-
-def gather(
-    data: Any,
-    *,
-    roles: Mapping[str, str] | None = None,
-    label: str | None = None,
-    group: str | None = None,
-    id: str | None = None,
-    encoding: str | None = None,
-    tolerance: float = 0.01,
-) -> Collection:
-    """Open data of any of the accepted forms; a known name is that data set unless a path of that name exists."""
-    from unalike.data.opening import open_set
-
-    events = {role: column for role, column in (roles or {}).items() if role in EVENT_ROLES}
-    if events:
-        others = {"label": label, "group": group, "id": id}
-        if given := [f"--{name} {column}" for name, column in others.items() if column is not None]:
-            raise SettingsError(
-                f"a table of events has one row a user, with the user's id; leave out {', '.join(given)}"
-            )
-        return gather_events(data, events, roles or {}, encoding=encoding)
-    if any(role in GRAPH_ROLES for role in roles or {}):
-        return gather_graph(data, roles or {}, label=label, group=group, id=id, encoding=encoding, tolerance=tolerance)
-    if isinstance(data, str) and known_set(data):
-        name, _, dataset = data.partition(":")
-        opened = open_set(name, dataset=dataset) if dataset else open_set(name)
-        return with_labels(opened, (roles or {}).get("labels"))
-    return open_collection(data, roles=roles, label=label, group=group, id=id, encoding=encoding, tolerance=tolerance)
-
-
-def with_labels(collection: Collection, role: str | None) -> Collection:
-    """A known set with the tags of one of its roles as labels; as it is where none is named."""
-    if role is None or role == "labels":
-        return collection
-    tags = collection[role]
-    if not isinstance(tags, TagsColumn):
-        named = ", ".join(collection.roles("tags")) or "none"
-        raise DataError(f"{role!r} of {collection.name} holds no sets of labels; its roles of tags: {named}")
-    return collection.with_columns({"labels": LabelsColumn.from_values(tags, separator=",")})
-
-
-def gather_graph(
-    data: Any,
-    roles: Mapping[str, str],
-    *,
-    label: str | None,
-    group: str | None,
-    id: str | None,
-    encoding: str | None,
-    tolerance: float,
-) -> Collection:
-    """Open nodes and the edges between them: a table of each, or a known set with its links or nearest neighbours."""
-    from unalike.data import open_nodes, open_table, with_graph
-
-    rest = {role: column for role, column in roles.items() if role not in GRAPH_ROLES}
-    nodes, edges = (roles["nodes"], data) if "nodes" in roles else (data, roles.get("edges"))
-    if edges is None or ("nodes" in roles and "edges" in roles):
-        raise SettingsError(
-            "a graph is told by its edges and its nodes, as unalike fit edges.csv --nodes nodes.csv or unalike fit "
-            f"nodes.csv --edges edges.csv; given: {', '.join(f'--{role} {value}' for role, value in roles.items())}"
-        )
-    if isinstance(nodes, str) and known_set(nodes):
-        collection = gather(nodes)
-        part, _, kinds = str(edges).partition(":")
-        if part == "links":
-            links = open_table(nodes.partition(":")[0], "links")
-            of_kind = np.asarray(links["kind"].to_pylist())
-            unknown = set(kinds.split(",")) - {"", *of_kind.tolist()}
-            if unknown:
-                known = ", ".join(np.unique(of_kind).tolist())
-                raise SettingsError(f"{nodes} has no links {', '.join(sorted(unknown))}; it has {known}")
-            chosen = np.isin(of_kind, kinds.split(",")) if kinds else np.ones(len(of_kind), bool)
-            edges = np.stack([links[end].to_numpy()[chosen] for end in ("source", "target")], axis=1)
-    else:
-        collection = open_nodes(
-            nodes, roles=rest, label=label, group=group, id=id, encoding=encoding, tolerance=tolerance
-        )
-    features = roles["features"].split(",") if "features" in roles else ()
-    return with_graph(collection, edges, features=features, encoding=encoding, tolerance=tolerance)
-
-
-def gather_events(
-    data: Any, events: Mapping[str, str], roles: Mapping[str, str], *, encoding: str | None = None
-) -> Collection:
-    """Open a table with one event a row, or the events of a known set, as one row a user."""
-    from unalike.data import open_clicks, open_set_clicks
-
-    others = sorted(set(roles) - set(events))
-    missing = [role for role in ("user", "item") if role not in events]
-    if others or missing:
-        raise SettingsError(
-            f"events are told by --user COLUMN --item COLUMN, with --time COLUMN and --items FILE if there are; given: "
-            f"{', '.join(f'--{role} {column}' for role, column in roles.items())}"
-        )
-    if isinstance(data, str) and known_set(data):
-        return open_set_clicks(data, **events)
-    name = Path(data).name.split(".")[0] if isinstance(data, (str, Path)) else "clicks"
-    return open_clicks(
-        data,
-        user=events["user"],
-        item=events["item"],
-        time=events.get("time"),
-        items=events.get("items"),
-        name=name,
-        encoding=encoding,
-    )
-
-
-def known_set(name: str) -> bool:
-    """Whether a word names a data set of the catalogue, or one of its parts (``aeon:GunPoint``), and no path."""
-    from unalike.data.catalogue import CATALOGUE
-
-    return any(record.name == name.partition(":")[0] for record in CATALOGUE) and not Path(name).exists()
-
-
-def suggested_unseen(name: str) -> tuple[str, ...]:
-    """Roles that a data set's record asks to keep for testing."""
-    from unalike.data.catalogue import find_record
-
-    return find_record(name.partition(":")[0]).unseen if known_set(name) else ()
 
 
 def new_folder(out: str | Path | None, name: str) -> Path:

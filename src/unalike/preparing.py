@@ -10,11 +10,12 @@ import numpy as np
 
 from unalike import systems
 from unalike.data import Collection, Column, leave_one_out, make_splits, separated
+from unalike.data.gathering import Source
 from unalike.encoders import default_encoder
 from unalike.errors import DataError, SettingsError
 from unalike.records import Paper
 from unalike.settings import read_dataclass, wrong_types
-from unalike.spec import Source, Spec, Views
+from unalike.spec import Spec, Views
 from unalike.training.settings import Training
 
 LEAST_ROWS = 4

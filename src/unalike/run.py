@@ -300,7 +300,7 @@ class Run:
 
     def gather(self, data: Any, *, roles: Mapping[str, str] | None = None, **options: Any) -> Collection:
         """Open data for use with this run; columns that the run was trained on are found by their names."""
-        from unalike.fitting import gather
+        from unalike.data.gathering import gather
 
         table = None
         if roles is None and self.spec.source.roles:

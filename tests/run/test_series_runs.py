@@ -148,11 +148,11 @@ def test_series_are_the_default_reading_of_such_data() -> None:
 
 
 def test_a_part_of_a_set_is_named_with_a_colon(monkeypatch: pytest.MonkeyPatch) -> None:
-    from unalike import fitting
+    from unalike.data import gathering
     from unalike.data import opening
 
     asked = {}
     monkeypatch.setattr(opening, "open_set", lambda name, **options: asked.update(name=name, **options))
-    fitting.gather("aeon:GunPoint")
+    gathering.gather("aeon:GunPoint")
     assert asked == {"name": "aeon", "dataset": "GunPoint"}
-    assert not fitting.known_set("nothing:GunPoint")
+    assert not gathering.known_set("nothing:GunPoint")

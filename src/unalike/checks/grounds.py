@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from unalike import systems
 from unalike.claims import Ground, Scale
 from unalike.data import Collection, separated
-from unalike.fitting import gather
+from unalike.data.gathering import gather
 from unalike.preparing import rows_for, with_splits
 from unalike.records import Bed, Claim
 
