@@ -12,7 +12,8 @@ import numpy as np
 from unalike import encoders
 from unalike.data import TextColumn
 from unalike.errors import MissingExtra, RunError, SettingsError
-from unalike.run import Run, embed_prepared
+from unalike.run import Run
+from unalike.runs.vectors import embed_prepared
 
 CLOSE = 1e-5
 """The largest difference between a number of an exported vector and the run's own."""

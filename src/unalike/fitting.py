@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -13,28 +12,28 @@ from typing import Any
 import numpy as np
 import torch
 
-import unalike
 from unalike import encoders, systems, training, views
 from unalike.data import Collection, Column, skip_unreadable
 from unalike.data.gathering import Source, gathered, suggested_unseen
-from unalike.errors import DataError, RunError, SettingsError, UnalikeError
+from unalike.errors import DataError, SettingsError, UnalikeError
 from unalike.files import (
     cache_folder,
     checksum,
     damaged,
     disk_errors,
-    read_json,
     sweep,
     write_bytes,
     write_json,
     write_sealed,
 )
-from unalike.items import Items
 from unalike.preparing import plan
-from unalike.run import FORMAT, Run, choose_text_role, embed_prepared, read_record, sealed
+from unalike.run import Run
+from unalike.runs.items import Items
+from unalike.runs.layout import FORMAT, new_folder, newest_checkpoint, read_record, sealed, versions
+from unalike.runs.spec import Spec
+from unalike.runs.vectors import choose_text_role, embed_prepared, is_embedded, scored_roles
 from unalike.scoring import score
-from unalike.spec import Spec
-from unalike.training import Alone, Checkpoints
+from unalike.training import Alone
 from unalike.training.settings import Training
 
 
@@ -221,28 +220,6 @@ def resume(
         return execute(collection, again, path, resume=True, listener=listener, processes=processes, shard=shard)
 
 
-def new_folder(out: str | Path | None, name: str) -> Path:
-    """A run directory that does not exist yet."""
-    if out is not None:
-        folder = Path(out)
-        if (folder / "run.json").exists():
-            raise RunError(
-                f"{folder} holds a run already: unalike fit --resume {folder} goes on with it, or take another --out"
-            )
-        if folder.exists() and (not folder.is_dir() or any(path.suffix != ".part" for path in folder.iterdir())):
-            raise RunError(f"{folder} exists and is no empty folder: take another --out")
-    else:
-        folder = Path("runs") / name
-        number = 2
-        while folder.exists():
-            folder, number = Path("runs") / f"{name}-{number}", number + 1
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot make the run directory {folder}: {error.strerror}") from error
-    return folder
-
-
 def prepare(collection: Collection, spec: Spec) -> Ready:
     """Make the encoders and pack every role that they read; rows that cannot be read are left out and counted."""
     train = collection.splits["train"]
@@ -286,28 +263,6 @@ def prepared(encoder: encoders.Encoder, column: Column) -> encoders.Prepared:
         return prepared(encoder, column)
     write_bytes(note, own.encode())
     return found
-
-
-def newest_checkpoint(folder: Path) -> int:
-    """The step of a run's newest checkpoint, 0 if there is none.
-
-    Raises:
-        RunError: it says another step than its folder's name.
-    """
-    steps = Checkpoints(folder / "checkpoints").steps()
-    if not steps:
-        return 0
-    path = folder / "checkpoints" / f"{steps[-1]:09d}"
-    try:
-        said = read_json(path / "state.json")["step"]
-    except (RunError, KeyError, TypeError):
-        return steps[-1]  # the loop goes on from the checkpoint before it
-    if said != steps[-1]:
-        raise RunError(
-            f"{path / 'state.json'} was changed after it was written: it says step {said}. Remove {path}; the run then "
-            "goes on from the checkpoint before it"
-        )
-    return steps[-1]
 
 
 def make_learner(spec: Spec, ready: Ready) -> training.Learner:
@@ -458,17 +413,6 @@ def keep(weights: Mapping[str, torch.Tensor], ready: Ready, vectors: Mapping[str
     Items.of(collection, list(split_of), text_role, pictures).save(folder / "items.parquet")
 
 
-def scored_roles(spec: Spec) -> list[str]:
-    """The roles whose vectors are scored against those of an untrained encoder."""
-    roles = [role for kind in spec.roles for role in (*spec.roles[kind], *spec.unseen) if role.split(":")[0] == kind]
-    return [role for role in roles if is_embedded(role)]
-
-
-def is_embedded(role: str) -> bool:
-    """Whether a run keeps a vector of each row in a role; labels have theirs each, and not a row's set of them."""
-    return role.split(":")[0] != "labels"
-
-
 def probes(
     learner: training.Learner, ready: Ready, spec: Spec, rows: np.ndarray, device: torch.device
 ) -> dict[str, Any]:
@@ -480,14 +424,3 @@ def probes(
             has = chosen[ready.collection[roles[0]].present[chosen]][:128]
             found[kind] = ready.packed[roles[0]].take(np.sort(has)).to(device)
     return found
-
-
-def versions() -> dict[str, str]:
-    """What a run was made with."""
-    return {
-        "unalike": unalike.__version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
-    }

@@ -14,8 +14,8 @@ from unalike.data.gathering import Source
 from unalike.encoders import default_encoder
 from unalike.errors import DataError, SettingsError
 from unalike.records import Paper
+from unalike.runs.spec import Spec, Views
 from unalike.settings import read_dataclass, wrong_types
-from unalike.spec import Spec, Views
 from unalike.training.settings import Training
 
 LEAST_ROWS = 4

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
@@ -22,59 +21,18 @@ from unalike.data.images import PICTURE_SUFFIXES
 from unalike.data.series import SERIES_SUFFIXES, read_one, series_column
 from unalike.data.sound import SOUND_SUFFIXES, read_header
 from unalike.errors import DataError, RunError
-from unalike.files import checksum, damaged, read_json, read_sealed, write_atomically, write_table
-from unalike.items import Items
-from unalike.spec import Spec
+from unalike.files import checksum, damaged, read_json, write_table
+from unalike.runs.items import Items
+from unalike.runs.layout import read_record
+from unalike.runs.spec import Spec
+from unalike.runs.vectors import CHUNK, Embedded, embed_prepared
 
 if TYPE_CHECKING:
     from unalike.adaptation import Adapted
     from unalike.auditing import Audited
     from unalike.evaluation import Score
 
-FORMAT = 1
-"""Version of the layout of a run directory."""
-SEALED = (
-    "weights.safetensors",
-    "vectors.safetensors",
-    "items.parquet",
-    "scores.json",
-    "metrics.jsonl",
-    "times.json",
-    "report.html",
-)
-CHUNK = 512
 By = Literal["auto", "words", "picture", "recording", "clip", "series", "row"]
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """Vectors of new things: ids, and by role float32 ``(N, D)`` with rows of NaN where a row lacks the role."""
-
-    ids: list[str]
-    by_role: Mapping[str, np.ndarray]
-
-    @property
-    def vectors(self) -> np.ndarray:
-        """The vectors, where there is one role only.
-
-        Raises:
-            DataError: there are several roles.
-        """
-        if len(self.by_role) != 1:
-            raise DataError(f"there are vectors for {', '.join(self.by_role)}: take one with .by_role[ROLE]")
-        return next(iter(self.by_role.values()))
-
-    def save(self, path: str | Path) -> Path:
-        """Write Parquet: a column ``id`` and for each role a column of vectors, ``vector`` if there is one role."""
-        columns: dict[str, pa.Array] = {"id": pa.array(self.ids)}
-        for role, vectors in self.by_role.items():
-            flat = pa.array(vectors.reshape(-1), pa.float32())
-            missing = pa.array(np.isnan(vectors).all(axis=1))
-            column = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1], mask=missing)
-            columns["vector" if len(self.by_role) == 1 else f"vector {role}"] = column
-        target = Path(path)
-        write_atomically(target, partial(pq.write_table, pa.table(columns)))
-        return target
 
 
 @dataclass(frozen=True)
@@ -88,50 +46,6 @@ class Found:
     role: str
     text: str | None
     label: str | None
-
-
-def sealed(folder: Path) -> dict[str, str]:
-    """The checksums of the files that a finished run consists of."""
-    names = [name for name in SEALED if (folder / name).exists()]
-    files = (path for path in (folder / "assets").rglob("*") if path.is_file())
-    names += sorted(path.relative_to(folder).as_posix() for path in files)
-    return {name: checksum(folder / name) for name in names}
-
-
-def choose_text_role(collection: Collection) -> str | None:
-    """The role whose texts name the rows: plain ``text``, else English, else the first."""
-    roles = collection.roles("text")
-    for wanted in ("text", "text:en"):
-        if wanted in roles:
-            return wanted
-    return roles[0] if roles else None
-
-
-@torch.no_grad()
-def embed_prepared(
-    learner: training.Learner,
-    kind: str,
-    prepared: encoders.Prepared,
-    device: torch.device,
-    rows: np.ndarray | None = None,
-) -> np.ndarray:
-    """Normalised vectors ``(N, D)`` of a prepared column, in chunks, without gradient."""
-    learner.module.to(device).eval()
-    if kind == "text" and isinstance(prepared, encoders.PackedTokens):
-        encoder = learner.encoders[kind]
-        return encoders.embed_tokens(
-            prepared,
-            lambda some: learner.embed(kind, some.to(device)),
-            rows,
-            budget=encoders.budget_for(encoder),
-            threads=encoders.threads_for(encoder),
-        )
-    rows = np.arange(len(prepared)) if rows is None else rows
-    parts = [
-        learner.embed(kind, prepared.take(rows[start : start + CHUNK]).to(device)).cpu().numpy()
-        for start in range(0, len(rows), CHUNK)
-    ]
-    return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
 
 
 @dataclass(frozen=True)
@@ -669,24 +583,6 @@ BY_NAME = {
     "clip": "a clip",
     "series": "the file of a series",
 }
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """The content of a run's ``run.json``.
-
-    Raises:
-        RunError: it is missing, damaged, changed, or of a newer version.
-    """
-    path = folder / "run.json"
-    content = read_json(path)
-    if isinstance(content, dict) and isinstance(content.get("format"), int) and content["format"] > FORMAT:
-        raise RunError(
-            f"{folder} was written by a newer unalike (format {content['format']}, this one reads {FORMAT}): upgrade"
-        )
-    record = read_sealed(path)
-    if record.get("format") != FORMAT:
-        raise RunError(f"{path} is no run of this version of unalike (format {FORMAT})")
-    return record
 
 
 def load(folder: str | Path, *, device: str = "cpu") -> Run:

@@ -13,7 +13,7 @@ from PIL import Image
 from unalike import encoders, evaluation, training, views
 from unalike.data import ArrayColumn, Collection, LabelColumn, StackColumn, TextColumn
 from unalike.evaluation import Relevance, Score, Space
-from unalike.spec import Spec
+from unalike.runs.spec import Spec
 from unalike.training import text_codes
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Scene:
         return self.collection[role].present
 
     def embed(self, kind: str, prepared: encoders.Prepared) -> np.ndarray:
-        from unalike.run import embed_prepared
+        from unalike.runs.vectors import embed_prepared
 
         return embed_prepared(self.learner, kind, prepared, self.device)
 
@@ -153,7 +153,7 @@ def held_out_rows(collection: Collection) -> np.ndarray:
 
 def main_roles(collection: Collection, spec: Spec) -> list[str]:
     """One role of each kind, and every role that was not trained on: what the tables speak of."""
-    from unalike.run import choose_text_role
+    from unalike.runs.vectors import choose_text_role
 
     chosen = []
     for kind, trained in spec.roles.items():
