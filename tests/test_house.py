@@ -29,7 +29,6 @@ FLOORS = [
     {"systems"},
     {
         "runs",
-        "preparing",
         "progress",
         "scoring",
         "pages",

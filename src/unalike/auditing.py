@@ -15,11 +15,12 @@ from unalike.data import Collection, ImageColumn, TextColumn
 from unalike.data.gathering import Source
 from unalike.errors import DataError, SettingsError
 from unalike.files import write_json, write_sealed
-from unalike.fitting import Ready, embed_roles, keep
-from unalike.preparing import plan
+from unalike.fitting import keep
 from unalike.run import Run
+from unalike.runs.build import Ready
 from unalike.runs.layout import FORMAT, new_folder, sealed, versions
-from unalike.runs.vectors import scored_roles
+from unalike.runs.plan import plan
+from unalike.runs.vectors import embed_roles, scored_roles
 from unalike.scoring import score
 from unalike.settings import read_dataclass
 from unalike.training.settings import Training

@@ -4,46 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from unalike import encoders, systems, training, views
-from unalike.data import Collection, Column, skip_unreadable
+from unalike import training
+from unalike.data import Collection
 from unalike.data.gathering import Source, gathered, suggested_unseen
 from unalike.errors import DataError, SettingsError, UnalikeError
 from unalike.files import (
-    cache_folder,
-    checksum,
     damaged,
-    disk_errors,
     sweep,
     write_bytes,
     write_json,
     write_sealed,
 )
-from unalike.preparing import plan
 from unalike.run import Run
+from unalike.runs.build import Ready, fitted_batch, make_learner, prepare, probes
 from unalike.runs.items import Items
 from unalike.runs.layout import FORMAT, new_folder, newest_checkpoint, read_record, sealed, versions
+from unalike.runs.plan import plan
 from unalike.runs.spec import Spec
-from unalike.runs.vectors import choose_text_role, embed_prepared, is_embedded, scored_roles
+from unalike.runs.vectors import choose_text_role, embed_roles, is_embedded, scored_roles
 from unalike.scoring import score
 from unalike.training import Alone
 from unalike.training.settings import Training
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A collection made ready for its encoders: unreadable rows are gone, every used role is packed."""
-
-    collection: Collection
-    towers: Mapping[str, encoders.Encoder]
-    packed: Mapping[str, encoders.Prepared]
 
 
 def fit(
@@ -220,72 +209,6 @@ def resume(
         return execute(collection, again, path, resume=True, listener=listener, processes=processes, shard=shard)
 
 
-def prepare(collection: Collection, spec: Spec) -> Ready:
-    """Make the encoders and pack every role that they read; rows that cannot be read are left out and counted."""
-    train = collection.splits["train"]
-    seed = training.stream_seed(spec.training.seed, "weights") % 2**31
-    towers: dict[str, encoders.Encoder] = {}
-    packed: dict[str, encoders.Prepared] = {}
-    failures: dict[int, Any] = {}
-    notes = list(collection.notes)
-    for number, (kind, trained) in enumerate(spec.roles.items()):
-        towers[kind] = encoders.build_encoder(
-            spec.encoder[kind],
-            [collection[role].select(train) for role in trained],
-            size=spec.size,
-            seed=seed + number,
-        )
-        for role in (*trained, *(role for role in spec.unseen if collection[role].kind == kind)):
-            packed[role] = prepared(towers[kind], collection[role])
-            failures |= getattr(packed[role], "failures", {})
-            notes += [note for note in getattr(packed[role], "notes", ()) if note not in notes]
-    collection = collection.replace(notes=notes)
-    if failures:
-        kept = np.setdiff1d(np.arange(len(collection)), sorted(failures))
-        collection = skip_unreadable(collection, failures, tolerance=spec.source.tolerance)
-        packed = {role: training.Rows(prepared, kept) for role, prepared in packed.items()}
-    return Ready(collection, towers, packed)
-
-
-def prepared(encoder: encoders.Encoder, column: Column) -> encoders.Prepared:
-    """A column made ready; what the cache holds of it is used only if it has the checksum that it was written with."""
-    cache = cache_folder() / "prepared"
-    with disk_errors(cache):
-        found = encoder.prepare(column, cache=cache)
-    pixels = getattr(found, "pixels", None)
-    if not isinstance(pixels, np.memmap) or pixels.filename is None:
-        return found
-    path = Path(str(pixels.filename))
-    note, own = path.with_suffix(".checksum"), checksum(path)
-    if note.exists() and note.read_text(encoding="utf-8", errors="replace") != own:
-        for stale in (path, note):
-            stale.unlink(missing_ok=True)
-        return prepared(encoder, column)
-    write_bytes(note, own.encode())
-    return found
-
-
-def make_learner(spec: Spec, ready: Ready) -> training.Learner:
-    """Build the system of a specification; initial weights follow from its seed."""
-    found = systems.find(spec.system)
-    rows = len(ready.collection.splits["train"])
-    total = spec.training.total_steps(rows)
-    assert spec.training.batch_size is not None
-    label = ready.collection.label
-    task = training.Task(
-        encoders=ready.towers,
-        roles=spec.roles,
-        rows=rows,
-        steps=total,
-        steps_per_epoch=max(1, rows // spec.training.batch_size),
-        view=views.chosen(spec.views, spec.size),
-        classes=0 if label is None else len(label.names),
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(training.stream_seed(spec.training.seed, "weights", 1))
-        return found.build(found.settings(**spec.settings), task)
-
-
 def execute(
     collection: Collection,
     spec: Spec,
@@ -377,25 +300,6 @@ def execute(
     return Run.load(folder)
 
 
-def fitted_batch(spec: Spec, rows: int) -> Spec:
-    """The specification with a batch that is no larger than the rows that could be read."""
-    batch = spec.training.batch_size
-    assert batch is not None
-    return spec if batch <= rows else replace(spec, training=replace(spec.training, batch_size=rows))
-
-
-def embed_roles(
-    learner: training.Learner, ready: Ready, roles: Sequence[str], device: torch.device
-) -> dict[str, np.ndarray]:
-    """Vectors of every row in some roles; zeros where a row lacks the role."""
-    found = {}
-    for role in roles:
-        vectors = embed_prepared(learner, role.split(":")[0], ready.packed[role], device)
-        vectors[~ready.collection[role].present] = 0.0
-        found[role] = vectors
-    return found
-
-
 def keep(weights: Mapping[str, torch.Tensor], ready: Ready, vectors: Mapping[str, np.ndarray], folder: Path) -> None:
     """Write weights, what the encoders need beside them, the vectors to search, and what a search shows."""
     collection = ready.collection
@@ -411,16 +315,3 @@ def keep(weights: Mapping[str, torch.Tensor], ready: Ready, vectors: Mapping[str
         split_of[rows] = name
     pictures = {role: packed for role, packed in ready.packed.items() if role.split(":")[0] == "image"}
     Items.of(collection, list(split_of), text_role, pictures).save(folder / "items.parquet")
-
-
-def probes(
-    learner: training.Learner, ready: Ready, spec: Spec, rows: np.ndarray, device: torch.device
-) -> dict[str, Any]:
-    """Some training rows of the first role of each kind, on which the watch for collapse looks."""
-    chosen = np.random.default_rng(training.stream_seed(spec.training.seed, "probe")).permutation(rows)
-    found = {}
-    for kind, roles in spec.roles.items():
-        if kind in learner.encoders:
-            has = chosen[ready.collection[roles[0]].present[chosen]][:128]
-            found[kind] = ready.packed[roles[0]].take(np.sort(has)).to(device)
-    return found

@@ -93,7 +93,7 @@ def test_a_full_disk_under_the_cache_and_under_vectors(small_disk: Path, monkeyp
     from unalike import encoders
     from unalike.data import ImageColumn
     from unalike.encoders import packed
-    from unalike.fitting import prepared
+    from unalike.runs.build import prepared
 
     monkeypatch.setenv("UNALIKE_CACHE", str(small_disk / "cache"))
     kept = {"fit": "crop", "cache": None, "in_memory": 0}

@@ -8,8 +8,9 @@ from unalike import systems
 from unalike.claims import Ground, Scale
 from unalike.data import Collection, separated
 from unalike.data.gathering import gather
-from unalike.preparing import rows_for, with_splits
 from unalike.records import Bed, Claim
+from unalike.runs.plan import rows_for
+from unalike.runs.rows import with_splits
 
 _GROUNDS: dict[str, Ground] = {}
 

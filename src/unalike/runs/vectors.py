@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from unalike import encoders, training
 from unalike.data import Collection
 from unalike.errors import DataError
 from unalike.files import write_atomically
+from unalike.runs.build import Ready
 from unalike.runs.spec import Spec
 
 CHUNK = 512
@@ -97,3 +98,15 @@ def scored_roles(spec: Spec) -> list[str]:
 def is_embedded(role: str) -> bool:
     """Whether a run keeps a vector of each row in a role; labels have theirs each, and not a row's set of them."""
     return role.split(":")[0] != "labels"
+
+
+def embed_roles(
+    learner: training.Learner, ready: Ready, roles: Sequence[str], device: torch.device
+) -> dict[str, np.ndarray]:
+    """Vectors of every row in some roles; zeros where a row lacks the role."""
+    found = {}
+    for role in roles:
+        vectors = embed_prepared(learner, role.split(":")[0], ready.packed[role], device)
+        vectors[~ready.collection[role].present] = 0.0
+        found[role] = vectors
+    return found

@@ -1,0 +1,111 @@
+"""From a plan to what is trained: encoders, prepared roles, and the system that is built of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from unalike import encoders, systems, training, views
+from unalike.data import Collection, Column, skip_unreadable
+from unalike.files import cache_folder, checksum, disk_errors, write_bytes
+from unalike.runs.spec import Spec
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A collection made ready for its encoders: unreadable rows are gone, every used role is packed."""
+
+    collection: Collection
+    towers: Mapping[str, encoders.Encoder]
+    packed: Mapping[str, encoders.Prepared]
+
+
+def prepare(collection: Collection, spec: Spec) -> Ready:
+    """Make the encoders and pack every role that they read; rows that cannot be read are left out and counted."""
+    train = collection.splits["train"]
+    seed = training.stream_seed(spec.training.seed, "weights") % 2**31
+    towers: dict[str, encoders.Encoder] = {}
+    packed: dict[str, encoders.Prepared] = {}
+    failures: dict[int, Any] = {}
+    notes = list(collection.notes)
+    for number, (kind, trained) in enumerate(spec.roles.items()):
+        towers[kind] = encoders.build_encoder(
+            spec.encoder[kind],
+            [collection[role].select(train) for role in trained],
+            size=spec.size,
+            seed=seed + number,
+        )
+        for role in (*trained, *(role for role in spec.unseen if collection[role].kind == kind)):
+            packed[role] = prepared(towers[kind], collection[role])
+            failures |= getattr(packed[role], "failures", {})
+            notes += [note for note in getattr(packed[role], "notes", ()) if note not in notes]
+    collection = collection.replace(notes=notes)
+    if failures:
+        kept = np.setdiff1d(np.arange(len(collection)), sorted(failures))
+        collection = skip_unreadable(collection, failures, tolerance=spec.source.tolerance)
+        packed = {role: training.Rows(prepared, kept) for role, prepared in packed.items()}
+    return Ready(collection, towers, packed)
+
+
+def prepared(encoder: encoders.Encoder, column: Column) -> encoders.Prepared:
+    """A column made ready; what the cache holds of it is used only if it has the checksum that it was written with."""
+    cache = cache_folder() / "prepared"
+    with disk_errors(cache):
+        found = encoder.prepare(column, cache=cache)
+    pixels = getattr(found, "pixels", None)
+    if not isinstance(pixels, np.memmap) or pixels.filename is None:
+        return found
+    path = Path(str(pixels.filename))
+    note, own = path.with_suffix(".checksum"), checksum(path)
+    if note.exists() and note.read_text(encoding="utf-8", errors="replace") != own:
+        for stale in (path, note):
+            stale.unlink(missing_ok=True)
+        return prepared(encoder, column)
+    write_bytes(note, own.encode())
+    return found
+
+
+def make_learner(spec: Spec, ready: Ready) -> training.Learner:
+    """Build the system of a specification; initial weights follow from its seed."""
+    found = systems.find(spec.system)
+    rows = len(ready.collection.splits["train"])
+    total = spec.training.total_steps(rows)
+    assert spec.training.batch_size is not None
+    label = ready.collection.label
+    task = training.Task(
+        encoders=ready.towers,
+        roles=spec.roles,
+        rows=rows,
+        steps=total,
+        steps_per_epoch=max(1, rows // spec.training.batch_size),
+        view=views.chosen(spec.views, spec.size),
+        classes=0 if label is None else len(label.names),
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.stream_seed(spec.training.seed, "weights", 1))
+        return found.build(found.settings(**spec.settings), task)
+
+
+def fitted_batch(spec: Spec, rows: int) -> Spec:
+    """The specification with a batch that is no larger than the rows that could be read."""
+    batch = spec.training.batch_size
+    assert batch is not None
+    return spec if batch <= rows else replace(spec, training=replace(spec.training, batch_size=rows))
+
+
+def probes(
+    learner: training.Learner, ready: Ready, spec: Spec, rows: np.ndarray, device: torch.device
+) -> dict[str, Any]:
+    """Some training rows of the first role of each kind, on which the watch for collapse looks."""
+    chosen = np.random.default_rng(training.stream_seed(spec.training.seed, "probe")).permutation(rows)
+    found = {}
+    for kind, roles in spec.roles.items():
+        if kind in learner.encoders:
+            has = chosen[ready.collection[roles[0]].present[chosen]][:128]
+            found[kind] = ready.packed[roles[0]].take(np.sort(has)).to(device)
+    return found
