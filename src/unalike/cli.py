@@ -27,7 +27,7 @@ from unalike.training.settings import Training
 if TYPE_CHECKING:
     from unalike.data.catalogue import Card
     from unalike.evaluation import Score as Measured
-    from unalike.run import Run
+    from unalike.runs.run import Run
     from unalike.training import Alone
 
 KINDS = ("image", "text", "audio", "video", "series", "array", "tags", "labels")
@@ -520,7 +520,7 @@ def fit(arguments: Fit, roles: Mapping[str, str]) -> None:
             else:
                 if arguments.data is None:
                     raise DataError("unalike fit needs data: a folder, a file, or the name of a set (unalike data)")
-                from unalike.fitting import begin, execute
+                from unalike.runs.fit import begin, execute
 
                 collection, spec, folder = begin(
                     arguments.data,
@@ -645,7 +645,7 @@ def search(arguments: Search, roles: Mapping[str, str]) -> None:
         listing.add(str(hit.rank), f"{hit.score:.3f}", hit.id, *(first_line(getattr(hit, name) or "") for name in told))
     listing.show(out)
     if arguments.html is not None and arguments.query is not None:
-        from unalike.pages import write_search
+        from unalike.runs.report import write_search
 
         out.print(f"Page: {write_search(run, arguments.query, hits, arguments.html)}")
 
@@ -702,7 +702,7 @@ def score(arguments: Score, roles: Mapping[str, str]) -> None:
 
 def cluster(arguments: Cluster, roles: Mapping[str, str]) -> None:
     import unalike
-    from unalike import clustering
+    from unalike.runs import cluster as clustering
 
     run = unalike.load(arguments.run)
     found = clustering.cluster(run, arguments.clusters, role=arguments.role, seed=arguments.seed)
@@ -755,8 +755,8 @@ def adapt(arguments: Adapt, roles: Mapping[str, str]) -> None:
 
 def audit(arguments: Audit, roles: Mapping[str, str]) -> None:
     import unalike
-    from unalike.auditing import MOST_ROWS_SHOWN, Audited, remembered
     from unalike.progress import Progress
+    from unalike.runs.audit import MOST_ROWS_SHOWN, Audited, remembered
 
     system = arguments.system or "cleanclip"
     names = {} if arguments.triggers is None else {"triggers": arguments.triggers}
@@ -852,7 +852,7 @@ def show_scores(scores: Sequence[Measured]) -> None:
 
 def export(arguments: Export, roles: Mapping[str, str]) -> None:
     import unalike
-    from unalike.exporting import needs_unalike
+    from unalike.runs.export import needs_unalike
 
     folder = unalike.load(arguments.run).export(arguments.folder)
     trust = ", trust_remote_code=True" if needs_unalike(folder) else ""
@@ -860,7 +860,7 @@ def export(arguments: Export, roles: Mapping[str, str]) -> None:
 
 
 def report(arguments: Report, roles: Mapping[str, str]) -> None:
-    from unalike.run import Run
+    from unalike.runs.run import Run
 
     out.print(str(Run.load(arguments.run, replaced=("report.html",)).report()))
 

@@ -26,7 +26,7 @@ from typing import TypeAlias
 from unalike.data.catalogue import EMBEDDED, Archive, SetRecord, card, find_record
 from unalike.data.unpack import unpack
 from unalike.errors import DataError
-from unalike.files import cache_folder
+from unalike.files import cache_folder as cache_folder
 
 Progress: TypeAlias = Callable[[str], None]
 """Called with one line of plain text whenever something begins."""

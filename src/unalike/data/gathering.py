@@ -50,7 +50,7 @@ class Source:
             >>> Source.of("birds.csv", roles={"image": "path"}, label="species").label
             'species'
         """
-        path = str(data) if isinstance(data, (str, Path)) else f"memory:{getattr(data, 'name', '')}"
+        path = str(data) if isinstance(data, (str, Path)) else f"memory:{getattr(data, 'name', 'data')}"
         return cls(path=path, roles=dict(roles or {}), **columns)
 
     @property

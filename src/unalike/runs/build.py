@@ -25,23 +25,24 @@ class Ready:
     packed: Mapping[str, encoders.Prepared]
 
 
-def prepare(collection: Collection, spec: Spec) -> Ready:
-    """Make the encoders and pack every role that they read; rows that cannot be read are left out and counted."""
-    train = collection.splits["train"]
-    seed = training.stream_seed(spec.training.seed, "weights") % 2**31
-    towers: dict[str, encoders.Encoder] = {}
+def prepare(collection: Collection, spec: Spec, towers: Mapping[str, encoders.Encoder] | None = None) -> Ready:
+    """Pack every role that the encoders read; rows that cannot be read are left out and counted.
+
+    Args:
+        collection: the rows, with splits.
+        spec: says which roles are read, and by which encoders.
+        towers: by kind encoders that are there already; they are made as the specification says unless given.
+
+    Raises:
+        DataError: more rows than the source tolerates cannot be read.
+    """
+    made = dict(towers or build_towers(collection, spec))
     packed: dict[str, encoders.Prepared] = {}
     failures: dict[int, Any] = {}
     notes = list(collection.notes)
-    for number, (kind, trained) in enumerate(spec.roles.items()):
-        towers[kind] = encoders.build_encoder(
-            spec.encoder[kind],
-            [collection[role].select(train) for role in trained],
-            size=spec.size,
-            seed=seed + number,
-        )
+    for kind, trained in spec.roles.items():
         for role in (*trained, *(role for role in spec.unseen if collection[role].kind == kind)):
-            packed[role] = prepared(towers[kind], collection[role])
+            packed[role] = prepared(made[kind], collection[role])
             failures |= getattr(packed[role], "failures", {})
             notes += [note for note in getattr(packed[role], "notes", ()) if note not in notes]
     collection = collection.replace(notes=notes)
@@ -49,7 +50,22 @@ def prepare(collection: Collection, spec: Spec) -> Ready:
         kept = np.setdiff1d(np.arange(len(collection)), sorted(failures))
         collection = skip_unreadable(collection, failures, tolerance=spec.source.tolerance)
         packed = {role: training.Rows(prepared, kept) for role, prepared in packed.items()}
-    return Ready(collection, towers, packed)
+    return Ready(collection, made, packed)
+
+
+def build_towers(collection: Collection, spec: Spec) -> dict[str, encoders.Encoder]:
+    """By kind the encoders of a specification, for the training rows of a collection."""
+    train = collection.splits["train"]
+    seed = training.stream_seed(spec.training.seed, "weights") % 2**31
+    return {
+        kind: encoders.build_encoder(
+            spec.encoder[kind],
+            [collection[role].select(train) for role in trained],
+            size=spec.size,
+            seed=seed + number,
+        )
+        for number, (kind, trained) in enumerate(spec.roles.items())
+    }
 
 
 def prepared(encoder: encoders.Encoder, column: Column) -> encoders.Prepared:
@@ -70,25 +86,27 @@ def prepared(encoder: encoders.Encoder, column: Column) -> encoders.Prepared:
     return found
 
 
-def make_learner(spec: Spec, ready: Ready) -> training.Learner:
-    """Build the system of a specification; initial weights follow from its seed."""
-    found = systems.find(spec.system)
-    rows = len(ready.collection.splits["train"])
-    total = spec.training.total_steps(rows)
+def task_of(spec: Spec, ready: Ready) -> training.Task:
+    """What a system is told of the data when it is built."""
+    rows, label = len(ready.collection.splits["train"]), ready.collection.label
     assert spec.training.batch_size is not None
-    label = ready.collection.label
-    task = training.Task(
+    return training.Task(
         encoders=ready.towers,
         roles=spec.roles,
         rows=rows,
-        steps=total,
+        steps=spec.training.total_steps(rows),
         steps_per_epoch=max(1, rows // spec.training.batch_size),
         view=views.chosen(spec.views, spec.size),
         classes=0 if label is None else len(label.names),
     )
+
+
+def make_learner(spec: Spec, ready: Ready) -> training.Learner:
+    """Build the system of a specification; initial weights follow from its seed."""
+    found = systems.find(spec.system)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.stream_seed(spec.training.seed, "weights", 1))
-        return found.build(found.settings(**spec.settings), task)
+        return found.build(found.settings(**spec.settings), task_of(spec, ready))
 
 
 def fitted_batch(spec: Spec, rows: int) -> Spec:

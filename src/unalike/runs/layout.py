@@ -10,8 +10,10 @@ import numpy as np
 import torch
 
 import unalike
+from unalike.data import Collection
 from unalike.errors import RunError
 from unalike.files import checksum, read_json, read_sealed
+from unalike.runs.spec import Spec
 from unalike.training import Checkpoints
 
 FORMAT = 1
@@ -33,6 +35,17 @@ def sealed(folder: Path) -> dict[str, str]:
     files = (path for path in (folder / "assets").rglob("*") if path.is_file())
     names += sorted(path.relative_to(folder).as_posix() for path in files)
     return {name: checksum(folder / name) for name in names}
+
+
+def begun(collection: Collection, spec: Spec) -> dict[str, Any]:
+    """The record of a run that has just begun."""
+    return {
+        "format": FORMAT,
+        "state": "training",
+        "spec": spec.to_json(),
+        "data": {"name": collection.name, "rows": len(collection), "fingerprint": collection.fingerprint()},
+        "versions": versions(),
+    }
 
 
 def read_record(folder: Path) -> dict[str, Any]:

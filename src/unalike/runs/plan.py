@@ -102,6 +102,22 @@ def plan(
     )
 
 
+def replan(collection: Collection, spec: Spec) -> tuple[Collection, Spec]:
+    """The plan of a specification once more, over rows that were opened anew or over others; see `plan`."""
+    return plan(
+        collection,
+        spec.source,
+        system=spec.system,
+        settings=spec.settings,
+        training=spec.training,
+        encoder=spec.encoder,
+        size=spec.size,
+        views=spec.views,
+        unseen=spec.unseen,
+        holdout=spec.holdout,
+    )
+
+
 MODALITIES = ("image", "text", "audio", "video", "series", "points", "array")
 """What a system without roles of its own learns from: two or more of these, whichever the data have."""
 

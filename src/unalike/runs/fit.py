@@ -9,9 +9,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from unalike import training
 from unalike.data import Collection
 from unalike.data.gathering import Source, gathered, suggested_unseen
@@ -19,18 +16,15 @@ from unalike.errors import DataError, SettingsError, UnalikeError
 from unalike.files import (
     damaged,
     sweep,
-    write_bytes,
-    write_json,
     write_sealed,
 )
-from unalike.run import Run
 from unalike.runs.build import Ready, fitted_batch, make_learner, prepare, probes
-from unalike.runs.items import Items
-from unalike.runs.layout import FORMAT, new_folder, newest_checkpoint, read_record, sealed, versions
-from unalike.runs.plan import plan
+from unalike.runs.keep import finish, measured
+from unalike.runs.layout import begun, new_folder, newest_checkpoint, read_record
+from unalike.runs.plan import plan, replan
+from unalike.runs.run import Run
 from unalike.runs.spec import Spec
-from unalike.runs.vectors import choose_text_role, embed_roles, is_embedded, scored_roles
-from unalike.scoring import score
+from unalike.runs.vectors import embed_roles, scored_roles
 from unalike.training import Alone
 from unalike.training.settings import Training
 
@@ -191,18 +185,7 @@ def resume(
     if data is None and where.path.startswith("memory:"):
         raise DataError(f"{path} was trained on data from memory: give them again, unalike.resume(folder, data)")
     collection = gathered(where.path if data is None else data, where)
-    collection, again = plan(
-        collection,
-        where,
-        system=spec.system,
-        settings=spec.settings,
-        training=spec.training,
-        encoder=spec.encoder,
-        size=spec.size,
-        views=spec.views,
-        unseen=spec.unseen,
-        holdout=spec.holdout,
-    )
+    collection, again = replan(collection, spec)
     if collection.fingerprint() != content["data"]["fingerprint"]:
         raise DataError(f"{where.path} has changed since {path} was begun: start a new run")
     with training.joined(again.training.device) as processes:
@@ -224,24 +207,13 @@ def execute(
     listener = listener or training.Listener()
     if shard:
         training.shardable(processes, spec.training)  # before anything is written
-    record: dict[str, Any] = {
-        "format": FORMAT,
-        "state": "training",
-        "spec": spec.to_json(),
-        "data": {"name": collection.name, "rows": len(collection), "fingerprint": collection.fingerprint()},
-        "versions": versions(),
-    }
+    record = begun(collection, spec)
     if processes.leads:
         for place in (folder, folder / "checkpoints", folder / "assets"):
             sweep(place)
         write_sealed(folder / "run.json", record)
     try:
-        ready = prepare(collection, spec)
-        for note in ready.collection.notes:
-            listener.on_note(note)
-        spec = fitted_batch(spec, len(ready.collection.splits["train"]))
-        learner = make_learner(spec, ready)
-        training.check_steps(len(learner.phases), spec.training.total_steps(len(ready.collection.splits["train"])))
+        ready, spec, learner = build(collection, spec, listener)
         device = training.pick_device(spec.training.device)
     except UnalikeError:
         if not resume and processes.leads:
@@ -266,52 +238,52 @@ def execute(
             listener=listener,
             processes=processes,
         )
-        vectors = embed_roles(learner, ready, [role for role in ready.packed if is_embedded(role)], device)
-        scores = score(learner, ready.collection, ready.packed, vectors, untrained, spec, device)
+        found = measured(learner, ready, untrained, spec, device)
         weights = processes.whole(learner.module.state_dict())
     if processes.leads:
-        keep(weights, ready, vectors, folder)
-        write_json(folder / "scores.json", [each.to_json() for each in scores])
+        record |= {"spec": spec.to_json(), **built(learner, ready, spec)}
         record |= {
-            "spec": spec.to_json(),
-            # The encoders that the system is built from; those that serve may be made of several (an ensemble).
-            "encoders": {kind: encoder.config() for kind, encoder in ready.towers.items()},
-            "assets": {kind: sorted(encoder.assets()) for kind, encoder in ready.towers.items()},
-            "towers": {
-                kind: next(name for name, module in learner.modules.items() if module is encoder)
-                for kind, encoder in ready.towers.items()
-                if any(module is encoder for module in learner.modules.values())
-            },
-            "kinds": list(learner.encoders),
-            "task": {
-                "rows": len(rows),
-                "steps": spec.training.total_steps(len(rows)),
-                "classes": 0 if ready.collection.label is None else len(ready.collection.label.names),
-            },
             "notes": [*ready.collection.notes, *outcome.notes],
             "skipped": [{"id": each.id, "reason": each.reason} for each in ready.collection.skipped],
         }
-        write_sealed(folder / "run.json", record)
-        Run(folder, read_record(folder), None if shard else learner, device).report()
-        write_json(folder / "times.json", {"training": outcome.seconds, "all": time.monotonic() - began})
-        record |= {"state": "done", "checksums": sealed(folder)}
-        write_sealed(folder / "run.json", record)
+        times = {"training": outcome.seconds, "began": began}
+        finish(folder, record, ready, found, weights, learner=None if shard else learner, device=device, times=times)
     processes.wait()
     return Run.load(folder)
 
 
-def keep(weights: Mapping[str, torch.Tensor], ready: Ready, vectors: Mapping[str, np.ndarray], folder: Path) -> None:
-    """Write weights, what the encoders need beside them, the vectors to search, and what a search shows."""
-    collection = ready.collection
-    training.save_tensors(folder / "weights.safetensors", weights)
-    for kind, encoder in ready.towers.items():
-        for name, content in encoder.assets().items():
-            write_bytes(folder / "assets" / f"{kind}.{name}", content)
-    text_role = choose_text_role(collection)
-    searched = {role: v for role, v in vectors.items() if role.split(":")[0] != "text" or role == text_role}
-    training.save_tensors(folder / "vectors.safetensors", {role: torch.from_numpy(v) for role, v in searched.items()})
-    split_of = np.full(len(collection), "", object)
-    for name, rows in collection.splits.items():
-        split_of[rows] = name
-    pictures = {role: packed for role, packed in ready.packed.items() if role.split(":")[0] == "image"}
-    Items.of(collection, list(split_of), text_role, pictures).save(folder / "items.parquet")
+def build(collection: Collection, spec: Spec, listener: training.Listener) -> tuple[Ready, Spec, training.Learner]:
+    """What a specification asks for, with a batch that the readable rows can fill.
+
+    Raises:
+        UnalikeError: the data or the settings do not allow it.
+    """
+    ready = prepare(collection, spec)
+    for note in ready.collection.notes:
+        listener.on_note(note)
+    rows = len(ready.collection.splits["train"])
+    spec = fitted_batch(spec, rows)
+    learner = make_learner(spec, ready)
+    training.check_steps(len(learner.phases), spec.training.total_steps(rows))
+    return ready, spec, learner
+
+
+def built(learner: training.Learner, ready: Ready, spec: Spec) -> dict[str, Any]:
+    """The entries of a record from which a run builds its system again."""
+    rows = len(ready.collection.splits["train"])
+    return {
+        # The encoders that the system is built from; those that serve may be made of several (an ensemble).
+        "encoders": {kind: encoder.config() for kind, encoder in ready.towers.items()},
+        "assets": {kind: sorted(encoder.assets()) for kind, encoder in ready.towers.items()},
+        "towers": {
+            kind: next(name for name, module in learner.modules.items() if module is encoder)
+            for kind, encoder in ready.towers.items()
+            if any(module is encoder for module in learner.modules.values())
+        },
+        "kinds": list(learner.encoders),
+        "task": {
+            "rows": rows,
+            "steps": spec.training.total_steps(rows),
+            "classes": 0 if ready.collection.label is None else len(ready.collection.label.names),
+        },
+    }
