@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from unalike import audit, evaluation, systems
+from unalike import audit, evaluation, systems, training
 from unalike.data import ImageColumn
 from unalike.errors import DataError
 from unalike.files import write_json
@@ -188,11 +188,7 @@ def remembered(run: Opened) -> ImageColumn:
 
 def embedded(run: Opened, pixels: torch.Tensor) -> np.ndarray:
     """Unit vectors ``(N, D)`` of prepared pictures."""
-    run.learner.module.to(run.device).eval()
-    with torch.inference_mode():
-        return np.concatenate(
-            [run.learner.embed("image", part.to(run.device)).cpu().numpy() for part in torch.split(pixels, 512)]
-        )
+    return training.embed(run.learner, "image", pixels, device=run.device)
 
 
 def answerer(run: Opened, target: str | None) -> tuple[list[str], Callable[[np.ndarray], np.ndarray]]:

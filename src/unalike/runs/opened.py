@@ -21,7 +21,10 @@ from unalike.files import checksum, damaged, read_json
 from unalike.runs.items import Items
 from unalike.runs.layout import read_record
 from unalike.runs.spec import Spec
-from unalike.runs.vectors import CHUNK, embed_prepared
+from unalike.runs.vectors import embed_prepared
+
+AT_ONCE = 8192
+"""Entries that are made ready together, so that a large set needs no more room than its vectors."""
 
 
 class Opened:
@@ -180,8 +183,8 @@ class Opened:
         column = collection[role]
         kind = column.kind
         parts = []
-        # Packed in chunks, so that a large set needs no more room than its vectors; a graph is not cut into parts.
-        size = len(column) if kind == "graph" else 16 * CHUNK
+        # A graph is not cut into parts.
+        size = len(column) if kind == "graph" else AT_ONCE
         for start in range(0, len(column), size):
             chunk = column.select(np.arange(start, min(start + size, len(column))))
             packed = self.learner.encoders[kind].prepare(chunk)

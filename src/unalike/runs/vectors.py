@@ -19,8 +19,6 @@ from unalike.files import write_atomically
 from unalike.runs.build import Ready
 from unalike.runs.spec import Spec
 
-CHUNK = 512
-
 
 @dataclass(frozen=True)
 class Embedded:
@@ -70,9 +68,9 @@ def embed_prepared(
     device: torch.device,
     rows: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Normalised vectors ``(N, D)`` of a prepared column, in chunks, without gradient."""
-    learner.module.to(device).eval()
+    """Unit vectors ``(N, D)`` of a prepared column, without gradient; texts are sorted by length first."""
     if kind == "text" and isinstance(prepared, encoders.PackedTokens):
+        learner.module.to(device).eval()
         encoder = learner.encoders[kind]
         return encoders.embed_tokens(
             prepared,
@@ -81,12 +79,7 @@ def embed_prepared(
             budget=encoders.budget_for(encoder),
             threads=encoders.threads_for(encoder),
         )
-    rows = np.arange(len(prepared)) if rows is None else rows
-    parts = [
-        learner.embed(kind, prepared.take(rows[start : start + CHUNK]).to(device)).cpu().numpy()
-        for start in range(0, len(rows), CHUNK)
-    ]
-    return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+    return training.embed(learner, kind, prepared, rows, device=device)
 
 
 def scored_roles(spec: Spec) -> list[str]:

@@ -10,7 +10,7 @@ import torch
 from unalike import encoders, evaluation, views
 from unalike.data import TextColumn
 from unalike.evaluation import Relevance, Score
-from unalike.runs.scores.scene import MOST_QUERIES, RAW, Pictures, Scene, raw_sound
+from unalike.runs.scores.scene import MOST_QUERIES, RAW, Pictures, Scene
 
 
 def own_views(scene: Scene, main: Sequence[str]) -> list[Score]:
@@ -41,8 +41,8 @@ def own_views(scene: Scene, main: Sequence[str]) -> list[Score]:
         what = "a text with a third of its words gone finds its original"
     elif column.kind == "audio":
         asked = cut_out(scene.packed[role], rows, generator)
-        whole_rows = raw_sound(scene.packed[role], np.arange(len(column)))
-        raw_asked = evaluation.standard_vectors(raw_sound(asked, np.arange(len(rows))), fit_on=whole_rows)
+        whole_rows = evaluation.described(scene.packed[role], np.arange(len(column)))
+        raw_asked = evaluation.standard_vectors(evaluation.described(asked, np.arange(len(rows))), fit_on=whole_rows)
         what = "a part of a recording finds the whole"
     else:
         return []

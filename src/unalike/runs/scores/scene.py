@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from unalike import encoders, evaluation, training
-from unalike.data import ArrayColumn, Collection, StackColumn, TextColumn
+from unalike.data import Collection
 from unalike.runs.spec import Spec
 from unalike.runs.vectors import choose_text_role, embed_prepared
 
@@ -59,36 +59,10 @@ class Pictures(Sequence[Image.Image]):
 def raw_features(collection: Collection, role: str, prepared: encoders.Prepared) -> np.ndarray:
     """Vectors without a model: small pictures, weighted n-grams, standardised numbers."""
     column = collection[role]
-    train = collection.splits.get("train", np.arange(len(collection)))
     if column.kind == "image":
         return evaluation.pixel_vectors(Pictures(prepared))
-    if isinstance(column, TextColumn):
-        return evaluation.text_vectors(column)  # type: ignore[arg-type]
-    if isinstance(prepared, encoders.PackedNodes):
-        return evaluation.standard_vectors(prepared.features, fit_on=prepared.features[train])
-    if isinstance(prepared, encoders.PackedSound) or column.kind == "audio":
-        values = raw_sound(prepared, np.arange(len(column)))
-        return evaluation.standard_vectors(values, fit_on=values[train])
-    if column.kind == "video":
-        values = np.concatenate([mean_frame(prepared, row) for row in range(len(column))])
-        return evaluation.standard_vectors(values, fit_on=values[train])
-    assert isinstance(column, ArrayColumn | StackColumn)
-    values = np.nan_to_num(prepared.take(np.arange(len(column))).flatten(1).numpy())
-    return evaluation.standard_vectors(values, fit_on=values[train])
-
-
-def raw_sound(prepared: encoders.Prepared, rows: np.ndarray) -> np.ndarray:
-    """Mean and deviation of every band of some recordings' spectrograms."""
-    if isinstance(prepared, training.Rows):
-        return raw_sound(prepared.whole, prepared.rows[rows])
-    assert isinstance(prepared, encoders.PackedSound)
-    return prepared.raw(rows).numpy()
-
-
-def mean_frame(prepared: encoders.Prepared, row: int) -> np.ndarray:
-    """What a clip shows without its motion, as ``(1, 768)`` numbers: the mean of its frames, made small."""
-    frame = prepared.take([row]).float().mean(1)
-    return torch.nn.functional.adaptive_avg_pool2d(frame, 16).flatten(1).numpy()
+    train = None if column.kind == "text" else collection.splits.get("train")
+    return evaluation.raw(column, prepared, fit_on=train)
 
 
 RAW = {
