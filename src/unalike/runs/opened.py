@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -143,8 +144,6 @@ class Opened:
 
     def metrics(self) -> Iterator[dict[str, float]]:
         """The rows of ``metrics.jsonl``."""
-        import json
-
         path = self.folder / "metrics.jsonl"
         if path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from unalike import encoders, evaluation, training
 from unalike.data import Collection
 from unalike.evaluation import Score, Space
 from unalike.runs import clicks, labels
+from unalike.runs.opened import Opened
 from unalike.runs.scores.held_out import held_out, predicted
 from unalike.runs.scores.languages import across_languages
 from unalike.runs.scores.names import named_classes
@@ -21,9 +21,6 @@ from unalike.runs.scores.roles import across_roles, from_all_others
 from unalike.runs.scores.scene import RAW, Scene, held_out_rows, main_roles, raw_features
 from unalike.runs.spec import Spec
 from unalike.training import text_codes
-
-if TYPE_CHECKING:
-    from unalike.runs.opened import Opened
 
 
 def score(
