@@ -69,7 +69,7 @@ def repair(
     collection, spec = replan(collection, planned)
     folder = new_folder(out or run.folder.with_name(f"{run.folder.name}-repaired"), run.folder.name)
     # A copy of the run: what is fine-tuned here is not what the caller holds.
-    learner = Opened(run.folder, run.record, device=run.device).learner
+    learner, before = Opened(run.folder, run.record, device=run.device).learner, run.untrained()
     ready = readable(collection, spec, learner)
     rows = ready.collection.splits["train"]
     assert auditor.recipe is not None and auditor.repair is not None
@@ -78,7 +78,7 @@ def repair(
     repairer = auditor.repair(learner, task_of(replace(spec, views="paper"), ready))
     inputs = training.inputs_of(ready.collection, ready.packed, spec.roles, rows)
     outcome = training.train(repairer, inputs, spec.training, folder=folder, listener=listener)
-    untrained = embed_roles(run.untrained(), ready, scored_roles(spec), run.device)
+    untrained = embed_roles(before, ready, scored_roles(spec), run.device)
     found = measured(learner, ready, untrained, spec, run.device)
     kept = {name: value for name, value in run.record.items() if name != "checksums"}
     record = (

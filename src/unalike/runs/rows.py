@@ -43,18 +43,14 @@ def usable_rows(
             if lacking := int((~has[use]).sum()):
                 several = " in any column" if len(roles[kind]) > 1 else ""
                 notes.append(f"{lacking} of {int(use.sum())} rows have no {kind}{several}; what else they have is used")
-    if labels:
-        assert collection.label is not None
-        known = collection.label.present
-        if not known.all():
-            notes.append(f"{int((~known).sum())} of {len(collection)} rows have no label and are left out")
-        use &= known
-    if targets:
-        assert collection.target is not None
-        known = collection.target.present
-        if not known.all():
-            notes.append(f"{int((~known).sum())} of {len(collection)} rows have no target and are left out")
-        use &= known
+    learnt_from = {"label": collection.label if labels else None, "target": collection.target if targets else None}
+    for name, column in learnt_from.items():
+        if column is not None:
+            if not column.present.all():
+                notes.append(
+                    f"{int((~column.present).sum())} of {len(collection)} rows have no {name} and are left out"
+                )
+            use &= column.present
     if use.sum() < LEAST_ROWS:
         raise DataError(
             f"{collection.name} has {len(collection)} rows, of which {int(use.sum())} can be used; "
