@@ -33,11 +33,13 @@ import torch
 import torch.distributed as dist
 from PIL import Image
 
-from unalike import fitting, preparing, training
+from unalike import training
 from unalike.data import AudioColumn, Collection, Column, ImageColumn, TextColumn, open_set
+from unalike.data.gathering import Source
 from unalike.encoders import Encoder
 from unalike.errors import SettingsError
-from unalike.spec import Source
+from unalike.runs.build import make_learner, prepare
+from unalike.runs.plan import plan
 
 ROWS = 96
 SYSTEMS: dict[str, dict[str, Any]] = {
@@ -102,7 +104,7 @@ def learner_of(name: str, steps: int, rate: float) -> tuple[training.Learner, tr
         }
         rows = Collection({kind: columns[kind]() for kind in given.get("kinds", ("image",))}, name="rows")
     source = Source(path="memory:rows", roles={}, label=None, group=None, id=None, encoding=None, tolerance=0.0)
-    collection, spec = preparing.plan(
+    collection, spec = plan(
         rows,
         source,
         system=name.split(",")[0],
@@ -121,9 +123,9 @@ def learner_of(name: str, steps: int, rate: float) -> tuple[training.Learner, tr
         unseen=(),
         holdout=0.1,
     )
-    ready = fitting.prepare(collection, spec)
+    ready = prepare(collection, spec)
     inputs = training.inputs_of(ready.collection, ready.packed, spec.roles, ready.collection.splits["train"])
-    return fitting.make_learner(spec, ready), inputs, spec.training
+    return make_learner(spec, ready), inputs, spec.training
 
 
 def as_double(encoder: Encoder, given: tuple[Any, ...]) -> tuple[Any, ...]:

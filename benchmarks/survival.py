@@ -28,7 +28,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import unalike.fitting  # what a forked process shall find imported
+import torch
+
+import unalike.runs.fit  # what a forked process shall find imported
 from unalike import cli
 from unalike.data import open_set
 
@@ -252,7 +254,7 @@ def main() -> None:
         "problems": problems,
         "seed": given.seed,
         "seconds": round(time.monotonic() - began),
-        "torch": unalike.fitting.torch.__version__,
+        "torch": torch.__version__,
     }
     print(json.dumps(found, indent=1))
     if given.json:

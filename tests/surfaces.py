@@ -28,11 +28,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import unalike
-from unalike import preparing, training
+from unalike import training
 from unalike.data import ArrayColumn, Collection, ImageColumn, TextColumn, open_collection
+from unalike.data.gathering import Source
 from unalike.errors import UnalikeError
 from unalike.files import SEAL, write_sealed
-from unalike.spec import Source
+from unalike.runs.plan import plan
 
 SECONDS = 5.0
 """No input may take longer."""
@@ -433,7 +434,7 @@ def take_wish(given: Any) -> None:
         "array": ArrayColumn(np.eye(12, dtype=np.float32)),
     }
     source = Source(path="memory:rows", roles={}, label=None, group=None, id=None, encoding=None, tolerance=0.0)
-    preparing.plan(
+    plan(
         Collection(columns, name="rows"),
         source,
         system=given["system"],

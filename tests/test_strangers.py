@@ -180,7 +180,7 @@ def test_captions_and_file_names_that_are_programs_stay_texts() -> None:
         device="cpu",
         out="run",
     )
-    from unalike.pages import write_search
+    from unalike.runs.report import write_search
 
     hits = run.search(f"{caption} 3", k=5)
     for page in (run.report(), write_search(run, f"{caption} 3", hits, Path("found.html"))):

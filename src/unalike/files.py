@@ -171,9 +171,15 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
 
 
-def cache_folder() -> Path:
-    """Where fetched sets and prepared pictures are kept: ``UNALIKE_CACHE``, else the user's cache folder."""
-    named = os.environ.get("UNALIKE_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unalike"
+def cache_folder(cache: str | Path | None = None) -> Path:
+    """Where fetched sets and prepared pictures are kept.
+
+    The given folder, ``$UNALIKE_CACHE``, or ``unalike`` in the user's cache folder; ``~`` is the user's home.
+
+    Example:
+        >>> cache_folder("/data/unalike").as_posix()
+        '/data/unalike'
+    """
+    if chosen := cache or os.environ.get("UNALIKE_CACHE"):
+        return Path(chosen).expanduser().absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "unalike"

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from unalike import systems
+from unalike import systems, training
 from unalike.checks import grounds, starts, works
 from unalike.claims import METRICS, Ground, Job, Sealed, judge, run_trial
 from unalike.claims.floors import AsksForTraining, Untold, floor_of
 from unalike.claims.metrics import found_again, measured
-from unalike.claims.trial import embed, raw_vectors
+from unalike.claims.trial import raw_vectors
 from unalike.errors import DataError, SettingsError
 from unalike.records import Arm, Bed, Claim, Measure
 
@@ -130,7 +130,7 @@ def nearest_is_alike(trial):
 def by_the_learner(trial):
     """The same, asking the learner for the vectors."""
     role = next(iter(trial.scored.spaces))
-    vectors = embed(trial.learner, "image", trial.scored.inputs.prepared[role], np.arange(len(trial.scored)))
+    vectors = training.embed(trial.learner, "image", trial.scored.inputs.prepared[role], np.arange(len(trial.scored)))
     return nearest_is_alike(trial.with_vectors(trial.reference.spaces, {role: vectors}))
 
 

@@ -213,6 +213,8 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert cache_folder() == Path("/caches/unalike")
     monkeypatch.setenv("UNALIKE_CACHE", "/elsewhere")
     assert cache_folder() == Path("/elsewhere")
+    monkeypatch.setenv("UNALIKE_CACHE", "~/kept")
+    assert cache_folder() == Path("/home/someone/kept")
     monkeypatch.chdir(tmp_path)
     assert cache_folder("here") == tmp_path / "here"
 

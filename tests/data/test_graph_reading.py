@@ -20,8 +20,8 @@ from unalike.data import (
     to_pyg,
     with_graph,
 )
+from unalike.data.gathering import gather
 from unalike.errors import DataError, SettingsError
-from unalike.fitting import gather
 
 
 def nodes(count: int = 6) -> Collection:

@@ -132,7 +132,7 @@ def test_a_changed_byte_of_the_cache_is_noticed(tmp_path: Path, monkeypatch: pyt
     from unalike import encoders, files
     from unalike.data import ImageColumn
     from unalike.encoders import packed
-    from unalike.fitting import prepared
+    from unalike.runs.build import prepared
 
     monkeypatch.setenv("UNALIKE_CACHE", str(tmp_path))
     monkeypatch.setattr(

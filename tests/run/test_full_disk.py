@@ -93,7 +93,7 @@ def test_a_full_disk_under_the_cache_and_under_vectors(small_disk: Path, monkeyp
     from unalike import encoders
     from unalike.data import ImageColumn
     from unalike.encoders import packed
-    from unalike.fitting import prepared
+    from unalike.runs.build import prepared
 
     monkeypatch.setenv("UNALIKE_CACHE", str(small_disk / "cache"))
     kept = {"fit": "crop", "cache": None, "in_memory": 0}
@@ -101,7 +101,7 @@ def test_a_full_disk_under_the_cache_and_under_vectors(small_disk: Path, monkeyp
     pictures = ImageColumn([np.zeros((64, 64, 3), np.uint8)] * 100)
     with pytest.raises(RunError, match=r"cannot write .*disk/cache.*No space left"):
         prepared(encoders.build_encoder("conv", [pictures], size=64, seed=0), pictures)
-    vectors = unalike.run.Embedded(["a"] * 4000, {"array": np.random.default_rng(0).random((4000, 100), np.float32)})
+    vectors = unalike.Embedded(["a"] * 4000, {"array": np.random.default_rng(0).random((4000, 100), np.float32)})
     with pytest.raises(RunError, match=r"cannot write .*vectors.parquet.*No space left"):
         vectors.save(small_disk / "vectors.parquet")
     assert not [path for path in small_disk.rglob("*") if path.is_file() and path.stat().st_size]

@@ -16,8 +16,8 @@ import unalike as library
 from unalike import cli
 from unalike.checks import compare
 from unalike.claims import edges_told
-from unalike.clustering import cluster
 from unalike.errors import DataError, SettingsError
+from unalike.runs.cluster import cluster
 
 KINDS = {"fruit": "apple pear plum", "tool": "hammer saw nail", "sea": "wave salt tide"}
 

@@ -12,9 +12,9 @@ import pytest
 import unalike
 from unalike import cli
 from unalike.data import open_collection
+from unalike.data.gathering import gather
 from unalike.encoders import LabelReader
 from unalike.errors import DataError
-from unalike.fitting import gather
 
 THINGS = {"apple": "fruit", "pear": "fruit", "saw": "tool", "hammer": "tool", "gull": "bird", "owl": "bird"}
 COLOURS = ("red", "green", "blue")

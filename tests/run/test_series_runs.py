@@ -142,17 +142,16 @@ def test_a_row_of_a_table_is_asked_for(tmp_path: Path) -> None:
 
 def test_series_are_the_default_reading_of_such_data() -> None:
     from unalike.data import open_collection
-    from unalike.preparing import default_system
+    from unalike.runs.plan import default_system
 
     assert default_system(open_collection({"series": [np.arange(5.0), np.arange(7.0)]})) == "ts2vec"
 
 
 def test_a_part_of_a_set_is_named_with_a_colon(monkeypatch: pytest.MonkeyPatch) -> None:
-    from unalike import fitting
-    from unalike.data import opening
+    from unalike.data import gathering, opening
 
     asked = {}
     monkeypatch.setattr(opening, "open_set", lambda name, **options: asked.update(name=name, **options))
-    fitting.gather("aeon:GunPoint")
+    gathering.gather("aeon:GunPoint")
     assert asked == {"name": "aeon", "dataset": "GunPoint"}
-    assert not fitting.known_set("nothing:GunPoint")
+    assert not gathering.known_set("nothing:GunPoint")

@@ -11,7 +11,7 @@ from unalike.checks.probing import keep_probes
 from unalike.checks.works import work_of
 from unalike.claims import Job, Outcome, Row
 from unalike.files import cache_folder
-from unalike.fitting import versions
+from unalike.runs.layout import versions
 
 RESULTS = Path("results")
 

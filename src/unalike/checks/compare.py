@@ -12,9 +12,9 @@ from unalike.checks.grounds import OwnBed, opened
 from unalike.checks.works import LearnerWork
 from unalike.claims import Ground, Job, Outcome, Row
 from unalike.errors import SettingsError
-from unalike.fitting import versions
-from unalike.preparing import chosen_encoder, kinds_of, suggested_size
 from unalike.records import Claim, Measure
+from unalike.runs.layout import versions
+from unalike.runs.plan import chosen_encoder, kinds_of, suggested_size
 
 
 def compare(

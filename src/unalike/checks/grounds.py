@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from unalike import systems
 from unalike.claims import Ground, Scale
 from unalike.data import Collection, separated
-from unalike.fitting import gather
-from unalike.preparing import rows_for, with_splits
+from unalike.data.gathering import gather
 from unalike.records import Bed, Claim
+from unalike.runs.plan import rows_for
+from unalike.runs.rows import with_splits
 
 _GROUNDS: dict[str, Ground] = {}
 

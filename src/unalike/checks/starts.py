@@ -17,8 +17,8 @@ from unalike.claims import Scale
 from unalike.claims.code import PACKAGE, Part, code_hash, part_of
 from unalike.claims.ground import SMALL
 from unalike.claims.trial import run_trial
+from unalike.data.gathering import gather
 from unalike.files import cache_folder
-from unalike.fitting import gather
 from unalike.records import Claim, SharedStart
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from unalike import adapting, evaluation
+from unalike import adapting, evaluation, training
 from unalike.claims.ground import Ground, Sealed
-from unalike.claims.trial import embed, run_trial
+from unalike.claims.trial import run_trial
 from unalike.data import TextColumn, make_splits
 
 SHARE = 0.35
@@ -166,14 +166,14 @@ def freeze(
     for role in roles:
         column = collection[role]
         prepared = learner.encoders["image"].prepare(column)
-        vectors = embed(learner, "image", prepared, np.arange(len(column)))
+        vectors = training.embed(learner, "image", prepared, np.arange(len(column)))
         vectors[~column.present] = np.nan
         tensors[f"vectors/{role}"] = torch.from_numpy(vectors)
     prepared = learner.encoders["image"].prepare(collection[roles[0]].select(pool))
     tensors["looks"] = torch.from_numpy(adapting.look_vectors(learner, prepared, looks=LOOKS, seed=seed))
     named = [ground.bed.prompts(collection, name) for name in chosen_classes(ground, pool)]
     texts = [text for each in named for text in each]
-    words = embed(learner, "text", learner.encoders["text"].prepare(TextColumn(texts)), np.arange(len(texts)))
+    words = training.embed(learner, "text", learner.encoders["text"].prepare(TextColumn(texts)), np.arange(len(texts)))
     codes = np.repeat(np.arange(len(named)), [len(each) for each in named])
     tensors["texts"] = torch.from_numpy(evaluation.class_vectors(words, codes))
     return tensors

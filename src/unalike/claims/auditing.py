@@ -12,7 +12,7 @@ import torch
 
 from unalike import audit, evaluation, training
 from unalike.claims.ground import Ground, Sealed
-from unalike.claims.trial import Trial, embed, run_trial
+from unalike.claims.trial import Trial, run_trial
 from unalike.data import Collection, LabelColumn, TextColumn, make_splits
 
 SHARE = 0.2
@@ -67,14 +67,12 @@ class Audited:
     def vectors(self, attack: int = -1) -> np.ndarray:
         """``(R N, D)`` unit vectors of all scored pictures, triggered by one of the attacks, or clean."""
         if attack not in self.scratch:
-            self.learner.module.eval()
             parts = []
             for pictures in self.pictures.values():
                 if attack >= 0:
                     generator = torch.Generator().manual_seed(self.seed)
                     pictures = self.scene.done[attack].trigger(pictures, generator)
-                with torch.inference_mode():
-                    parts += [self.learner.embed("image", part).numpy() for part in torch.split(pictures, 512)]
+                parts.append(training.embed(self.learner, "image", pictures))
             self.scratch[attack] = np.concatenate(parts)
         return self.scratch[attack]
 
@@ -197,7 +195,7 @@ def run_audit(
     suspicion = None if auditor.detect is None else auditor.detect(*reference_vectors(trial, learner))
     named = scene.names
     texts = TextColumn([text for each in named for text in each])
-    words = embed(learner, "text", learner.encoders["text"].prepare(texts), np.arange(len(texts)))
+    words = training.embed(learner, "text", learner.encoders["text"].prepare(texts), np.arange(len(texts)))
     roles = ground.roles(["image"])["image"]
     return Audited(
         arm=arm,
@@ -218,7 +216,7 @@ def reference_vectors(trial: Trial, learner: training.Learner) -> tuple[np.ndarr
     found: dict[str, str] = {}
     for role in prepared:
         found.setdefault(role.split(":")[0], role)
-    pictures, captions = (embed(learner, kind, prepared[found[kind]], rows) for kind in ("image", "text"))
+    pictures, captions = (training.embed(learner, kind, prepared[found[kind]], rows) for kind in ("image", "text"))
     return pictures, captions
 
 

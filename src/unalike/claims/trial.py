@@ -12,14 +12,12 @@ import torch
 
 from unalike import evaluation, training, views
 from unalike.claims.ground import Ground, Sealed
-from unalike.data import LabelColumn, TextColumn
+from unalike.data import LabelColumn
 from unalike.encoders import Prepared
 from unalike.errors import DataError
 from unalike.records import Recipe
 from unalike.settings import read_dataclass
 from unalike.training import Inputs, Learner
-
-CHUNK = 512
 
 
 @dataclass(frozen=True)
@@ -233,19 +231,11 @@ def side(
     served = [role for kind in learner.encoders for role in roles[kind]]
     return Side(
         rows=rows,
-        spaces={role: embed(learner, role.split(":")[0], packed[role], rows) for role in served},
+        spaces={role: training.embed(learner, role.split(":")[0], packed[role], rows) for role in served},
         classes={role: collection[role].codes[rows] for role in collection.roles("label")},  # type: ignore[attr-defined]
         label=ground.bed.label,
         inputs=training.inputs_of(collection, packed, roles, rows, label=ground.bed.label),
     )
-
-
-@torch.inference_mode()
-def embed(learner: Learner, kind: str, prepared: Prepared, rows: np.ndarray) -> np.ndarray:
-    """Vectors ``(N, D)`` of unit length, float32, of some rows."""
-    learner.module.eval()
-    parts = [learner.embed(kind, prepared.take(rows[i : i + CHUNK])).numpy() for i in range(0, len(rows), CHUNK)]
-    return np.concatenate(parts)
 
 
 def floors(ground: Ground, trial: Trial, untrained: Trial) -> dict[str, Trial]:
@@ -263,13 +253,5 @@ def floors(ground: Ground, trial: Trial, untrained: Trial) -> dict[str, Trial]:
 
 def raw_vectors(ground: Ground, rows: Side, role: str) -> np.ndarray:
     """Vectors without a model: standardised pixels or numbers, weighted n-grams of texts."""
-    column = ground.collection[role]
-    if isinstance(column, TextColumn):
-        texts = [[column[int(row)] for row in which] for which in (rows.rows, ground.train)]
-        return evaluation.text_vectors(texts[0], fit_on=texts[1])
     prepared = rows.inputs.prepared[role].whole  # type: ignore[attr-defined]
-    entries, learnt = (
-        np.nan_to_num(np.asarray(getattr(prepared, "raw", prepared.take)(which), np.float32).reshape(len(which), -1))
-        for which in (rows.rows, ground.train)
-    )
-    return evaluation.standard_vectors(entries, fit_on=learnt)
+    return evaluation.raw(ground.collection[role], prepared, rows.rows, fit_on=ground.train)

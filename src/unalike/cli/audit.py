@@ -15,8 +15,8 @@ from unalike.cli.tables import Column, Listing, headline, show_scores
 from unalike.records import Kind
 
 if TYPE_CHECKING:
-    from unalike.auditing import Audited
-    from unalike.run import Run
+    from unalike.runs.audit import Audited
+    from unalike.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Audit(Command):
 
     def show_repaired(self, run: Run, roles: Mapping[str, str]) -> None:
         """Repair the run on its clean pairs, and audit the new run like the old one."""
-        from unalike.auditing import remembered
         from unalike.cli.progress import Progress
+        from unalike.runs.audit import remembered
 
         options = self.options()
         with Progress(out) as progress:
@@ -88,7 +88,7 @@ class Audit(Command):
 
 def show_audit(folder: Path, found: Audited) -> None:
     """What the triggers changed, and the training rows that stand out."""
-    from unalike.auditing import MOST_ROWS_SHOWN
+    from unalike.runs.audit import MOST_ROWS_SHOWN
 
     shares = ("changed", "by noise", "to one answer", "by noise")
     listing = Listing(

@@ -14,7 +14,7 @@ from unalike.cli.console import out
 from unalike.cli.tables import Column, Listing, first_line
 
 if TYPE_CHECKING:
-    from unalike.clustering import Grouped
+    from unalike.runs.cluster import Grouped
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Cluster(Command):
 
     def execute(self, roles: Mapping[str, str]) -> None:
         import unalike
-        from unalike.clustering import cluster
+        from unalike.runs.cluster import cluster
 
         found = cluster(unalike.load(self.run), self.clusters, role=self.role, seed=self.seed)
         show_clusters(found)

@@ -24,7 +24,7 @@ class Export(Command):
 
     def execute(self, roles: Mapping[str, str]) -> None:
         import unalike
-        from unalike.exporting import needs_unalike
+        from unalike.runs.export import needs_unalike
 
         folder = unalike.load(self.run).export(self.folder)
         trust = ", trust_remote_code=True" if needs_unalike(folder) else ""

@@ -21,7 +21,7 @@ from unalike.records import Kind
 from unalike.training.settings import Training
 
 if TYPE_CHECKING:
-    from unalike.run import Run
+    from unalike.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Fit(Command):
     def execute(self, roles: Mapping[str, str]) -> None:
         import unalike
         from unalike.cli.progress import Progress
-        from unalike.fitting import begin, execute
+        from unalike.runs.fit import begin, execute
         from unalike.training import Interrupted
 
         folder = self.resume

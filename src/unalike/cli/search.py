@@ -15,7 +15,7 @@ from unalike.cli.tables import Column, Listing, first_line
 from unalike.errors import SettingsError
 
 if TYPE_CHECKING:
-    from unalike.run import Found
+    from unalike.runs.run import Found
 
 READ_AS: Mapping[str, Any] = {"text": "words", "image": "picture", "audio": "recording", "video": "clip"}
 """How `unalike.Run.search` calls the kinds of queries; ``--by`` takes these names too."""
@@ -61,7 +61,7 @@ class Search(Command):
         hits = run.search(self.query or roles, self.k, by=READ_AS.get(self.by, self.by))
         show_hits(hits)
         if self.html is not None and self.query is not None:
-            from unalike.pages import write_search
+            from unalike.runs.report import write_search
 
             out.print(f"Page: {write_search(run, self.query, hits, self.html)}")
 

@@ -26,24 +26,13 @@ from typing import TypeAlias
 from unalike.data.catalogue import EMBEDDED, Archive, SetRecord, card, find_record
 from unalike.data.unpack import unpack
 from unalike.errors import DataError
+from unalike.files import cache_folder as cache_folder
 
 Progress: TypeAlias = Callable[[str], None]
 """Called with one line of plain text whenever something begins."""
 
 _RECORD = "set.json"
 _BRINGS = {"npm": "It comes with Node.js.", "apt": "Only Debian and its relatives have it."}
-
-
-def cache_folder(cache: str | Path | None = None) -> Path:
-    """Where fetched sets are kept: the given folder, ``$UNALIKE_CACHE``, or ``unalike`` in the user's cache folder.
-
-    Example:
-        >>> cache_folder("/data/unalike").as_posix()
-        '/data/unalike'
-    """
-    if chosen := cache or os.environ.get("UNALIKE_CACHE"):
-        return Path(chosen).expanduser().absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "unalike"
 
 
 def fetch(name: str, *, cache: str | Path | None = None, progress: Progress | None = None) -> Path:

@@ -7,7 +7,9 @@ from .clustering import agreement_within as agreement_within
 from .clustering import chance_agreement as chance_agreement
 from .clustering import cluster as cluster
 from .evaluate import evaluate_vectors as evaluate_vectors
+from .floors import described as described
 from .floors import pixel_vectors as pixel_vectors
+from .floors import raw as raw
 from .floors import standard_vectors as standard_vectors
 from .floors import text_vectors as text_vectors
 from .floors import with_floors as with_floors

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from unalike.data import Column, TextColumn
 from unalike.errors import DataError, SettingsError
 from unalike.evaluation.inputs import matrix, mean_and_deviation
 from unalike.search.blocks import Vectors
+
+if TYPE_CHECKING:
+    from unalike.encoders import Prepared
 
 Given = TypeVar("Given")
 
@@ -147,6 +151,51 @@ def standard_vectors(vectors: Vectors, *, fit_on: Vectors | None = None) -> np.n
     scaled = (values - mean) / deviation
     lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
     return scaled / np.maximum(lengths, 1e-12)
+
+
+def raw(
+    column: Column, prepared: Prepared, rows: np.ndarray | None = None, *, fit_on: np.ndarray | None = None
+) -> np.ndarray:
+    """Vectors without a model of any column: n-grams of texts, else what its entries are, standardised.
+
+    Args:
+        column: the column.
+        prepared: the same, prepared by an encoder.
+        rows: which of its rows; all unless given.
+        fit_on: rows that give mean and deviation, or say how common n-grams are, such as the training split; ``rows``
+            unless given.
+
+    Returns:
+        ``(N, F)`` float32, of unit length.
+
+    Example:
+        >>> import numpy as np
+        >>> from unalike.data import TextColumn
+        >>> from unalike.encoders import build_encoder
+        >>> from unalike.evaluation import raw
+        >>> texts = TextColumn(["red bicycle", "stormy sea"])
+        >>> raw(texts, build_encoder("ngram", [texts]).prepare(texts)).shape
+        (2, 2048)
+    """
+    every = np.arange(len(column))
+    which = every if rows is None else rows
+    if isinstance(column, TextColumn):
+        texts = [column[int(row)] for row in which]
+        learnt = None if fit_on is None else [column[int(row)] for row in fit_on]
+        return text_vectors(texts, fit_on=learnt)
+    entries = described(prepared, which)
+    if fit_on is None:
+        return standard_vectors(entries)
+    return standard_vectors(entries, fit_on=entries[fit_on] if rows is None else described(prepared, fit_on))
+
+
+def described(prepared: Prepared, rows: np.ndarray) -> np.ndarray:
+    """Some prepared rows as ``(N, F)`` float32 without a model: as the column describes itself, or flat.
+
+    What is missing is 0.
+    """
+    found = getattr(prepared, "raw", prepared.take)(rows)
+    return np.nan_to_num(np.asarray(found, np.float32).reshape(len(rows), -1))
 
 
 def _small(pictures: Sequence[Any], size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,8 +10,9 @@ from .distributed import Alone as Alone
 from .distributed import Together as Together
 from .distributed import joined as joined
 from .distributed import sharing as sharing
-from .embed import embed_inputs as embed_inputs
-from .embed import evaluating as evaluating
+from .embedding import embed as embed
+from .embedding import embed_inputs as embed_inputs
+from .embedding import evaluating as evaluating
 from .graphs import Influence as Influence
 from .graphs import autoencoding as autoencoding
 from .graphs import clustering as clustering

@@ -13,7 +13,7 @@ from unalike import pairing
 from unalike.encoders import NodeMLP, Nodes, projector
 from unalike.errors import SettingsError
 from unalike.training.batch import Inputs
-from unalike.training.embed import embed_inputs
+from unalike.training.embedding import embed_inputs
 from unalike.training.learner import Task
 from unalike.training.order import Order, ShuffledOrder
 from unalike.training.stages import Stage

@@ -27,6 +27,10 @@ class Rows:
     def take(self, indices: Any) -> Any:
         return self.whole.take(self.rows[np.asarray(indices)])
 
+    def raw(self, indices: Any) -> Any:
+        """What the whole tells of some rows without a model; its entries, where it has no such words."""
+        return getattr(self.whole, "raw", self.whole.take)(self.rows[np.asarray(indices)])
+
 
 def text_codes(collection: Collection, roles: tuple[str, ...]) -> dict[str, np.ndarray]:
     """For each text role int64 ``(N,)``: equal where the texts are equal, across all the roles."""

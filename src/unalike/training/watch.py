@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from unalike.training.embed import evaluating
+from unalike.training.embedding import evaluating
 from unalike.training.learner import Learner
 
 

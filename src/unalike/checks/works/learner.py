@@ -16,8 +16,8 @@ from unalike.claims.floors import floors_of
 from unalike.claims.harness import measured_arms
 from unalike.claims.metrics import measured, named
 from unalike.claims.trial import floors, run_trial
-from unalike.preparing import kinds_of
 from unalike.records import Arm, Claim
+from unalike.runs.plan import kinds_of
 
 
 @dataclass(frozen=True)

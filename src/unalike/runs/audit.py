@@ -1,26 +1,19 @@
-"""Audits of runs: whether a trigger changes a run's answers, which training rows stand out, and repairs."""
+"""Audits of runs: whether a trigger changes a run's answers, and which training rows stand out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from unalike import audit, evaluation, systems, training, views
-from unalike.data import Collection, ImageColumn, TextColumn
-from unalike.errors import DataError, SettingsError
-from unalike.files import write_json, write_sealed
-from unalike.fitting import Ready, embed_roles, keep, new_folder, scored_roles, versions
-from unalike.preparing import plan
-from unalike.run import FORMAT, Run, sealed
-from unalike.scoring import score
-from unalike.settings import read_dataclass
-from unalike.spec import Source
-from unalike.training.settings import Training
+from unalike import audit, evaluation, systems, training
+from unalike.data import ImageColumn
+from unalike.errors import DataError
+from unalike.files import write_json
+from unalike.runs.opened import Opened
 
 FILE = "audit.json"
 Detect = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
@@ -80,7 +73,7 @@ class Audited:
 
 
 def audit_run(
-    run: Run,
+    run: Opened,
     data: Any = None,
     *,
     system: str = "cleanclip",
@@ -89,7 +82,7 @@ def audit_run(
     roles: Mapping[str, str] | None = None,
     seed: int = 0,
     strangest: int = 10,
-    origin: Run | None = None,
+    origin: Opened | None = None,
 ) -> Audited:
     """Try triggers on pictures, and look for training rows that stand out; keeps ``audit.json`` in the run's directory.
 
@@ -159,7 +152,7 @@ def audit_run(
     return result
 
 
-def pictures_of(run: Run, data: Any, roles: Mapping[str, str] | None, rng: np.random.Generator) -> ImageColumn:
+def pictures_of(run: Opened, data: Any, roles: Mapping[str, str] | None, rng: np.random.Generator) -> ImageColumn:
     """The pictures that triggers are tried on.
 
     Raises:
@@ -179,7 +172,7 @@ def pictures_of(run: Run, data: Any, roles: Mapping[str, str] | None, rng: np.ra
     return column.select(np.sort(rng.permutation(len(column))[:MOST]))
 
 
-def remembered(run: Run) -> ImageColumn:
+def remembered(run: Opened) -> ImageColumn:
     """The small pictures that a run remembers: of held-out rows, where there are 20 of these, else of all.
 
     Raises:
@@ -193,16 +186,12 @@ def remembered(run: Run) -> ImageColumn:
     return ImageColumn(kept)
 
 
-def embedded(run: Run, pixels: torch.Tensor) -> np.ndarray:
+def embedded(run: Opened, pixels: torch.Tensor) -> np.ndarray:
     """Unit vectors ``(N, D)`` of prepared pictures."""
-    run.learner.module.to(run.device).eval()
-    with torch.inference_mode():
-        return np.concatenate(
-            [run.learner.embed("image", part.to(run.device)).cpu().numpy() for part in torch.split(pixels, 512)]
-        )
+    return training.embed(run.learner, "image", pixels, device=run.device)
 
 
-def answerer(run: Run, target: str | None) -> tuple[list[str], Callable[[np.ndarray], np.ndarray]]:
+def answerer(run: Opened, target: str | None) -> tuple[list[str], Callable[[np.ndarray], np.ndarray]]:
     """The answers that a run can give, and what gives vectors ``(N, D)`` their numbers.
 
     Raises:
@@ -213,7 +202,7 @@ def answerer(run: Run, target: str | None) -> tuple[list[str], Callable[[np.ndar
         if target is not None:
             texts = [*(text for text in texts if text != target), target]
         if texts:
-            words = run.embed_column(Collection({"text": TextColumn(texts)}, name="answers"), "text")
+            words = run.embed_texts(texts)
             known = np.isfinite(words).all(axis=1)
             names = [text for text, has in zip(texts, known, strict=True) if has]
             return names, lambda vectors: (vectors @ words[known].T).argmax(1)
@@ -238,7 +227,7 @@ def answerer(run: Run, target: str | None) -> tuple[list[str], Callable[[np.ndar
     return names, vote
 
 
-def strange_rows(run: Run, origin: Run, detect: Detect, count: int) -> list[tuple[str, float]]:
+def strange_rows(run: Opened, origin: Opened, detect: Detect, count: int) -> list[tuple[str, float]]:
     """Ids of a run's training rows that a detector finds strangest, in the eyes of that run or of its repaired one."""
     items = origin.items
     if "text" not in run.kinds:
@@ -249,116 +238,8 @@ def strange_rows(run: Run, origin: Run, detect: Detect, count: int) -> list[tupl
         return []
     rows = np.array([row for row, _ in known])
     pixels = run.learner.encoders["image"].prepare(ImageColumn([picture for _, picture in known]))
-    captions = Collection({"text": TextColumn([items.texts[row] for row in rows])}, name="captions")
-    words = run.embed_column(captions, "text")
+    words = run.embed_texts([str(items.texts[row]) for row in rows])
     read = np.isfinite(words).all(axis=1)
     scores = detect(embedded(run, pixels.take(np.flatnonzero(read))), words[read])
     order = np.argsort(-scores, kind="stable")[:count]
     return [(items.ids[rows[read][place]], float(scores[place])) for place in order]
-
-
-def repair_run(
-    run: Run,
-    clean: Any,
-    *,
-    system: str = "cleanclip",
-    settings: Mapping[str, Any] | None = None,
-    roles: Mapping[str, str] | None = None,
-    label: str | None = None,
-    id: str | None = None,
-    encoding: str | None = None,
-    out: str | Path | None = None,
-    listener: training.Listener | None = None,
-    **options: Any,
-) -> Run:
-    """Fine-tune a picture-text run on clean pairs; writes a new run directory over these pairs.
-
-    Args:
-        run: the run, which is left as it is.
-        clean: pairs that are known to be free of poison, of the run's roles; what `unalike.fit` takes.
-        system: slug of the audit that repairs.
-        settings: of the system.
-        roles, label, id, encoding: as for `unalike.fit`.
-        out: the new run directory; RUN-repaired unless given.
-        listener: hears of progress.
-        **options: training settings over the recipe: ``epochs``, ``learning_rate``, ...
-
-    Raises:
-        DataError: the run or the data are no pairs of pictures and texts. SettingsError: unknown settings.
-        RunError: the directory exists.
-    """
-    found = systems.find(system, kind="audit")
-    chosen = read_dataclass(found.settings, settings or {}, f"settings of {system}")
-    auditor = found.build(chosen)
-    if auditor.repair is None or auditor.recipe is None:
-        raise SettingsError(f"{system} repairs nothing; cleanclip does")
-    missing = [kind for kind in found.paper.roles if kind not in run.kinds]
-    if missing or "scale" not in run.learner.modules:
-        raise DataError(
-            f"{system} repairs runs of pictures and texts with a learned scale, such as clip's and slip's; "
-            f"{run.folder} was made by {run.spec.system} and reads {', '.join(run.kinds)}"
-        )
-    stray = sorted(set(options) - {each.name for each in fields(Training)})
-    if stray:
-        raise SettingsError(f"unknown settings: {', '.join(stray)}")
-    where = str(clean) if isinstance(clean, (str, Path)) else f"memory:{getattr(clean, 'name', 'clean')}"
-    collection = run.gather(clean, roles=roles, label=label, id=id, encoding=encoding)
-    collection, spec = plan(
-        collection,
-        Source(path=where, roles=dict(roles or run.spec.source.roles), label=label, id=id, encoding=encoding),
-        system=run.spec.system,
-        settings=run.spec.settings,
-        training=Training(device=str(run.device)),
-        encoder=run.spec.encoder,
-        size=run.spec.size,
-        views=run.spec.views,
-        unseen=(),
-        holdout=run.spec.holdout,
-    )
-    folder = new_folder(out or run.folder.with_name(f"{run.folder.name}-repaired"), run.folder.name)
-    # A copy of the run: what is fine-tuned here is not what the caller holds.
-    learner, before = Run(run.folder, run.record, device=run.device).learner, run.untrained()
-    packed = {
-        role: learner.encoders[kind].prepare(collection[role]) for kind in learner.encoders for role in spec.roles[kind]
-    }
-    unread = [row for each in packed.values() for row in getattr(each, "failures", {})]
-    if unread:
-        raise DataError(f"{len(set(unread))} pictures of {collection.name} cannot be read; clean data must be readable")
-    rows = collection.splits["train"]
-    resolved = Training(**{"device": str(run.device), **options}).resolved(auditor.recipe, len(rows))
-    assert resolved.batch_size is not None
-    batch = min(resolved.batch_size, len(rows))
-    resolved = replace(resolved, batch_size=batch)
-    spec = replace(spec, training=resolved)
-    task = training.Task(
-        encoders=learner.encoders,
-        roles=spec.roles,
-        rows=len(rows),
-        steps=resolved.total_steps(len(rows)),
-        steps_per_epoch=max(1, len(rows) // batch),
-        view=views.chosen("paper", spec.size),
-    )
-    repairer = auditor.repair(learner, task)
-    ready, device = Ready(collection, learner.encoders, packed), run.device
-    inputs = training.inputs_of(collection, packed, spec.roles, rows)
-    training.train(repairer, inputs, resolved, folder=folder, listener=listener)
-    vectors = embed_roles(learner, ready, list(packed), device)
-    floor = embed_roles(before, ready, scored_roles(spec), device)
-    scores = score(learner, collection, packed, vectors, floor, spec, device)
-    keep(learner.module.state_dict(), ready, vectors, folder)
-    write_json(folder / "scores.json", [each.to_json() for each in scores])
-    record = {
-        **run.record,
-        "format": FORMAT,
-        "state": "repaired",
-        "spec": spec.to_json(),
-        "data": {"name": collection.name, "rows": len(collection), "fingerprint": collection.fingerprint()},
-        "versions": versions(),
-        "notes": [f"{run.folder.name}, repaired by {system} on {len(rows)} clean pairs", *collection.notes],
-        "skipped": [],
-    }
-    record.pop("checksums", None)
-    write_sealed(folder / "run.json", record)
-    Run(folder, record, learner, device).report()
-    write_sealed(folder / "run.json", record | {"state": "done", "checksums": sealed(folder)})
-    return Run.load(folder, device=str(device))

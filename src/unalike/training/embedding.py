@@ -1,4 +1,4 @@
-"""Vectors of the whole training set, as hooks need them: for clusters, mining, graphs."""
+"""Vectors without views and without gradient: as search and evaluation compare them, and as hooks need them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unalike.encoders import Encoder
+from unalike.encoders import Encoder, Prepared
 from unalike.training.batch import Inputs
+from unalike.training.learner import Learner
 
 
 @contextlib.contextmanager
@@ -24,6 +25,53 @@ def evaluating(*modules: nn.Module) -> Iterator[None]:
     finally:
         for part, mode in modes:
             part.training = mode
+
+
+@torch.no_grad()
+def embed(
+    learner: Learner,
+    kind: str,
+    entries: Prepared | Tensor,
+    rows: np.ndarray | None = None,
+    *,
+    device: torch.device | str | None = None,
+    batch: int = 512,
+) -> np.ndarray:
+    """Unit vectors of some entries, as search and evaluation compare them. The learner is left in evaluation mode.
+
+    Args:
+        learner: whose encoder is asked.
+        kind: of the entries.
+        entries: a prepared column, or N of its entries.
+        rows: which of them; all unless given.
+        device: where the learner is brought and vectors are computed; where it is unless given.
+        batch: entries at a time.
+
+    Returns:
+        float32 ``(N, D)``.
+
+    Example:
+        >>> import numpy as np
+        >>> from unalike import encoders, training
+        >>> from unalike.data import ArrayColumn
+        >>> column = ArrayColumn(np.eye(3, dtype=np.float32))
+        >>> tower = encoders.build_encoder("mlp", [column], width=8)
+        >>> learner = training.Learner(
+        ...     modules={"array": tower}, encoders={"array": tower}, views=lambda batch, generator: batch, loss=len
+        ... )
+        >>> training.embed(learner, "array", tower.prepare(column)).shape
+        (3, 8)
+    """
+    if device is not None:
+        learner.module.to(device)
+    learner.module.eval()
+    rows = np.arange(len(entries)) if rows is None else rows
+    parts = []
+    for start in range(0, len(rows), batch):
+        some = rows[start : start + batch]
+        part = entries[some] if isinstance(entries, Tensor) else entries.take(some)
+        parts.append(learner.embed(kind, part if device is None else part.to(device)).cpu().numpy())
+    return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
 
 
 @torch.no_grad()

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
+from unalike.data.gathering import Source
 from unalike.settings import read_dataclass
 from unalike.training.settings import Training
 
 Views = Literal["paper", "simclr", "moco_v2", "gentle", "plain"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where the data come from and which columns play which role."""
-
-    path: str
-    roles: Mapping[str, str] = field(default_factory=dict)
-    label: str | None = None
-    group: str | None = None
-    id: str | None = None
-    encoding: str | None = None
-    tolerance: float = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +13,8 @@ from unalike import encoders, evaluation, training
 from unalike.data import Collection
 from unalike.errors import DataError
 from unalike.evaluation import Score
-
-if TYPE_CHECKING:
-    from unalike.run import Found, Run
+from unalike.runs.opened import Opened
+from unalike.runs.search import Found, order
 
 
 def score(
@@ -40,7 +39,7 @@ def score(
     return evaluation.next_item_scores(asked, scores, packed.flat(collection.splits.get("train", rows)))
 
 
-def score_new(run: Run, collection: Collection) -> list[Score]:
+def score_new(run: Opened, collection: Collection) -> list[Score]:
     """How often the last event of each user of other data is found by the ones before it."""
     column = collection["clicks"].before_last(1)  # type: ignore[attr-defined]
     encoder = run.learner.encoders["clicks"]
@@ -55,7 +54,7 @@ def score_new(run: Run, collection: Collection) -> list[Score]:
     return found
 
 
-def search(run: Run, query: Any, k: int) -> list[Found]:
+def search(run: Opened, query: Any, k: int) -> list[Found]:
     """The items that come next: for a user of the run by id, or after some items by their ids or names.
 
     Args:
@@ -66,8 +65,6 @@ def search(run: Run, query: Any, k: int) -> list[Found]:
     Raises:
         DataError: there is no such user, and no such item.
     """
-    from unalike.run import Found, order
-
     encoder = run.learner.encoders["clicks"]
     assert isinstance(encoder, encoders.SASRec)
     history = history_of(run, encoder, query)
@@ -93,7 +90,7 @@ def search(run: Run, query: Any, k: int) -> list[Found]:
     ]
 
 
-def history_of(run: Run, encoder: encoders.SASRec, query: Any) -> np.ndarray:
+def history_of(run: Opened, encoder: encoders.SASRec, query: Any) -> np.ndarray:
     """Int64: the items that a query stands for, oldest first."""
     users = {id: row for row, id in enumerate(run.items.ids) if run.items.histories[row] is not None}
     if isinstance(query, str) and query in users:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
+from unalike import evaluation
 from unalike.errors import DataError, SettingsError
+from unalike.evaluation import Agreement
 from unalike.files import write_table
-
-if TYPE_CHECKING:
-    from unalike.evaluation import Agreement
-    from unalike.run import Run
+from unalike.runs.opened import Opened
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class Grouped:
         return write_table(path, pa.table({"id": self.ids, "cluster": self.clusters, "distance": self.distances}))
 
 
-def cluster(run: Run, clusters: int | None = None, *, role: str | None = None, seed: int = 0) -> Grouped:
+def cluster(run: Opened, clusters: int | None = None, *, role: str | None = None, seed: int = 0) -> Grouped:
     """Cluster the vectors of a run's rows by k-means over cosines.
 
     Args:
@@ -74,13 +72,11 @@ def cluster(run: Run, clusters: int | None = None, *, role: str | None = None, s
 
     Example:
         >>> import unalike
-        >>> from unalike.clustering import cluster
+        >>> from unalike.runs.cluster import cluster
         >>> run = unalike.fit("digits", system="simclr", steps=2, batch_size=32, size=16, out=tmp / "clustered")
         >>> int(cluster(run, 5).sizes.sum())
         1797
     """
-    from unalike import evaluation
-
     chosen = run.gallery[0] if role is None else role
     if chosen not in run.vectors:
         raise DataError(f"{run.folder} has no vectors of {chosen!r}; it has {', '.join(run.vectors)}")

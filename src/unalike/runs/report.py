@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,15 +12,17 @@ import numpy as np
 from PIL import Image
 
 from unalike import report, systems
-from unalike.files import checksum, write_sealed
-from unalike.run import Found, Run
+from unalike.files import checksum, write_bytes, write_sealed
+from unalike.runs.opened import Opened
+from unalike.runs.query import read_as
+from unalike.runs.search import Found
 
 SHOWN = 6000
 """Most items that are handed to a page; it samples further by itself."""
 GEOMETRY = ("alignment", "uniformity", "effective_rank", "modality_", "hubness", "tolerance")
 
 
-def write_report(run: Run) -> Path:
+def write_report(run: Opened) -> Path:
     """Write the run's ``report.html``."""
     rows = shown_rows(run)
     items, vectors = [], []
@@ -58,7 +61,7 @@ def is_geometry(name: str) -> bool:
     return name.startswith(GEOMETRY)
 
 
-def shown_rows(run: Run) -> np.ndarray:
+def shown_rows(run: Opened) -> np.ndarray:
     """Rows for the page: those that were not trained on, and as many others as there is room for."""
     splits = run.items.splits
     fresh, others = np.flatnonzero(splits != "train"), np.flatnonzero(splits == "train")
@@ -68,7 +71,7 @@ def shown_rows(run: Run) -> np.ndarray:
     return np.sort(np.concatenate([fresh, others[: max(0, room - len(fresh))]]))
 
 
-def item(run: Run, role: str, row: int) -> report.Item:
+def item(run: Opened, role: str, row: int) -> report.Item:
     """One row of one role, as a page shows it."""
     labels = {name: run.items.labels(name)[row] for name in run.items.label_roles}
     is_picture = role.split(":")[0] == "image"
@@ -83,7 +86,7 @@ def item(run: Run, role: str, row: int) -> report.Item:
     )
 
 
-def summary(run: Run) -> list[str]:
+def summary(run: Opened) -> list[str]:
     """What was learned from what, and the settings in words."""
     spec, record = run.spec, run.record
     found = systems.find(spec.system)
@@ -113,7 +116,7 @@ def summary(run: Run) -> list[str]:
     return sentences
 
 
-def facts(run: Run) -> list[tuple[str, str]]:
+def facts(run: Opened) -> list[tuple[str, str]]:
     """Settings and counts, by name."""
     spec = run.spec
     counts = {name: int((run.items.splits == name).sum()) for name in dict.fromkeys(run.items.splits) if name}
@@ -140,7 +143,7 @@ def trained_on(roles: Sequence[str]) -> str:
     return ", ".join(roles) if len(roles) <= 4 else f"{len(roles)} roles of {roles[0].split(':')[0]}"
 
 
-def command(run: Run) -> str:
+def command(run: Opened) -> str:
     """What to type to make this run again."""
     spec = run.spec
     words = ["unalike fit", quoted(spec.source.path)]
@@ -160,23 +163,19 @@ def command(run: Run) -> str:
 
 
 def quoted(text: str) -> str:
-    import shlex
-
     return shlex.quote(text)
 
 
-def hits_of(run: Run, found: Sequence[Found]) -> Iterator[Any]:
+def hits_of(run: Opened, found: Sequence[Found]) -> Iterator[Any]:
     """Search hits as a page shows them."""
     for hit in found:
         yield report.Hit(item=item(run, hit.role, hit.row), score=hit.score)
 
 
-def write_search(run: Run, query: str, found: Sequence[Found], path: Path) -> Path:
+def write_search(run: Opened, query: str, found: Sequence[Found], path: Path) -> Path:
     """Write a page of a search's hits with their pictures."""
-    from unalike.files import write_bytes
-
     shown: str | Image.Image = query
-    if run.read_as(query) == "picture":
+    if read_as(run, query) == "picture":
         with Image.open(query) as picture:
             shown = picture.convert("RGB")
     write_bytes(path, report.search_page(shown, list(hits_of(run, found))).encode())

@@ -89,7 +89,8 @@ class Items:
     def load(cls, path: Path) -> Items:
         """Raises RunError where the file is missing or damaged."""
         try:
-            return cls(pq.read_table(path))
+            # One file needs no dataset; with pyarrow.dataset would come pandas, which takes longer than a search.
+            return cls(pq.ParquetFile(path).read())
         except FileNotFoundError:
             raise RunError(f"{path} is missing") from None
         except (pa.ArrowInvalid, OSError) as error:

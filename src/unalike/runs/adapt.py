@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ import torch
 
 from unalike import adapting, evaluation, systems, training
 from unalike.adapting import Adapter, Entrant
-from unalike.data import Collection, ImageColumn, LabelColumn, TextColumn, tables
+from unalike.data import Collection, ImageColumn, LabelColumn, tables
+from unalike.data.gathering import Source
 from unalike.data.images import PICTURE_SUFFIXES
 from unalike.errors import DataError, RunError
 from unalike.files import read_json, write_json, write_table
-from unalike.run import Run
+from unalike.runs.opened import Opened
 from unalike.settings import read_dataclass
 
 FORMAT = 1
@@ -74,7 +75,7 @@ class Adapted:
             any.
     """
 
-    run: Run
+    run: Opened
     system: str
     settings: Any
     kind: str
@@ -127,16 +128,13 @@ class Adapted:
 
 
 def adapt(
-    run: Run,
+    run: Opened,
     shots: Any,
     *,
     system: str = "gda-clip",
     settings: Mapping[str, Any] | None = None,
-    roles: Mapping[str, str] | None = None,
-    label: str | None = None,
-    id: str | None = None,
-    encoding: str | None = None,
     out: str | Path | None = None,
+    **columns: Any,
 ) -> Adapted:
     """Learn classes from a few labelled rows on a run's frozen vectors, and keep the adapter.
 
@@ -146,8 +144,9 @@ def adapt(
             row ids; or a `Collection` with labels.
         system: slug of the adapter's system.
         settings: of the system.
-        roles, label, id, encoding: as for `unalike.fit`, for tables; ``id`` names the column of the run's row ids.
         out: folder of the adapter; ``adapter`` in the run's directory unless given.
+        **columns: ``roles``, ``label``, ``id`` and ``encoding`` as for `unalike.fit`, for tables; ``id`` names the
+            column of the run's row ids.
 
     Raises:
         DataError: the labels cannot be used: of fewer than two classes, or of rows that are not there.
@@ -155,7 +154,7 @@ def adapt(
     """
     found = systems.find(system, kind="adapter")
     chosen = read_dataclass(found.settings, settings or {}, f"settings of {system}")
-    known = read_shots(run, shots, looks=found.build(chosen).looks, roles=roles, label=label, id=id, encoding=encoding)
+    known = read_shots(run, shots, Source.of(shots, **columns), looks=found.build(chosen).looks)
     texts = class_texts(run, known)
     adapter = found.build(chosen).fit(known.looks, known.codes, texts=texts)
     entrants = {
@@ -182,7 +181,7 @@ def adapt(
     return adapted
 
 
-def load(run: Run, folder: str | Path | None = None) -> Adapted:
+def load(run: Opened, folder: str | Path | None = None) -> Adapted:
     """The adapter that `adapt` kept. Nothing in the folder is executed.
 
     Raises:
@@ -209,37 +208,28 @@ def load(run: Run, folder: str | Path | None = None) -> Adapted:
     return Adapted(run, found.slug, settings, record["kind"], tuple(record["classes"]), adapter, table)
 
 
-def read_shots(
-    run: Run,
-    shots: Any,
-    *,
-    looks: int,
-    roles: Mapping[str, str] | None,
-    label: str | None,
-    id: str | None,
-    encoding: str | None,
-) -> Shots:
-    """Labelled rows as a run sees them; the arguments are those of `adapt`.
+def read_shots(run: Opened, shots: Any, source: Source, *, looks: int) -> Shots:
+    """Labelled rows as a run sees them, of a source that says which columns they stand in.
 
     Raises:
         DataError: they cannot be used.
     """
-    if isinstance(shots, (str, Path)) and not roles and is_table(Path(shots)):
-        column, values, labels = two_columns(Path(shots), label, id, encoding)
+    if isinstance(shots, (str, Path)) and not source.roles and is_table(Path(shots)):
+        column, values, labels = two_columns(Path(shots), source)
         known = set(run.items.ids)
         matched = [value in known for value in values if value]
         if matched and all(matched):
             return of_rows(run, values, labels)
         stray = [value for value in values if value not in known]
         lost = [value for value in stray if not (Path(shots).parent / value).is_file()]
-        if id is not None or any(matched) or lost or "image" not in run.kinds:
+        if source.id is not None or any(matched) or lost or "image" not in run.kinds:
             raise DataError(
                 f"{len(stray)} of the {len(values)} entries of the column {column!r} of {shots} are no rows of "
                 f"{run.folder}, such as {stray[0]!r}, and {len(lost)} of these are no files beside the table either. "
                 f"Ids of the run look like {run.items.ids[0]!r}; name all rows by such ids, or all by paths of pictures"
             )
-        roles, label = {"image": column}, label or "label"
-    collection = run.gather(shots, roles=roles, label=label, encoding=encoding)
+        source = replace(source, roles={"image": column}, label=source.label or "label")
+    collection = run.gathered(shots, replace(source, id=None))
     if collection.label is None:
         raise DataError(
             f"{collection.name} has no labels. Put pictures into one sub-folder a class, or give a table with a column "
@@ -273,23 +263,21 @@ def is_table(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() not in (*PICTURE_SUFFIXES, ".npy", ".npz")
 
 
-def two_columns(
-    path: Path, label: str | None, id: str | None, encoding: str | None
-) -> tuple[str, list[str], list[str | None]]:
+def two_columns(path: Path, source: Source) -> tuple[str, list[str], list[str | None]]:
     """The column that names rows or pictures, its entries, and the labels.
 
     Raises:
         DataError: one of them is missing, or cannot be told.
     """
-    table = tables.open_table(path, encoding)
+    table = tables.open_table(path, source.encoding)
     if table is None:
         raise DataError(f"{path} is no table: give a .csv, .tsv, .parquet or .jsonl file, or a folder of pictures")
-    columns, label = list(table.columns), label or "label"
+    columns, label = list(table.columns), source.label or "label"
     if label not in columns:
         raise DataError(f"{path} has no column {label!r}; it has {', '.join(columns)}. Name it with --label COLUMN")
     others = [each for each in columns if each != label]
     usual = [each for each in ("id", "path", "image", "file", "filename") if each in others]
-    name = id or (others[0] if len(others) == 1 else usual[0] if len(usual) == 1 else None)
+    name = source.id or (others[0] if len(others) == 1 else usual[0] if len(usual) == 1 else None)
     if name is None or name not in others:
         raise DataError(
             f"{path} has the columns {', '.join(columns)}: it is not clear which names the rows. Name it with --id "
@@ -300,7 +288,7 @@ def two_columns(
     return name, values, [None if value in (None, "") else str(value) for value in read[label].to_pylist()]
 
 
-def of_rows(run: Run, ids: Sequence[str], labels: Sequence[str | None]) -> Shots:
+def of_rows(run: Opened, ids: Sequence[str], labels: Sequence[str | None]) -> Shots:
     """Labelled rows of the run itself, by the vectors that it keeps: one look at each."""
     place = {name: row for row, name in enumerate(run.items.ids)}
     named = np.array([bool(name) for name in ids])
@@ -341,12 +329,12 @@ def used_classes(column: LabelColumn, there: np.ndarray, name: str) -> tuple[tup
     return tuple(column.names), column.codes[there]
 
 
-def class_texts(run: Run, known: Shots) -> np.ndarray | None:
+def class_texts(run: Opened, known: Shots) -> np.ndarray | None:
     """Vectors of the class names, where the run reads pictures and texts."""
     if known.kind != "image" or "text" not in run.kinds:
         return None
     names = [name.replace("-", " ").replace("_", " ") for name in known.names]
-    vectors = run.embed_column(Collection({"text": TextColumn(names)}, name="class names"), "text")
+    vectors = run.embed_texts(names)
     # A name without a single known word says nothing: then no name counts.
     return vectors if np.isfinite(vectors).all() and np.abs(vectors).sum(1).all() else None
 

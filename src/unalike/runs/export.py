@@ -12,7 +12,8 @@ import numpy as np
 from unalike import encoders
 from unalike.data import TextColumn
 from unalike.errors import MissingExtra, RunError, SettingsError
-from unalike.run import Run, embed_prepared
+from unalike.runs.opened import Opened
+from unalike.runs.vectors import embed_prepared
 
 CLOSE = 1e-5
 """The largest difference between a number of an exported vector and the run's own."""
@@ -21,7 +22,7 @@ CLOSE = 1e-5
 PROBES = ["a", "a red bicycle", "Ein Fahrrad, rot.", "سيارة حمراء", "赤い自転車", " ".join(["long text"] * 60)]
 
 
-def export(run: Run, folder: str | Path) -> Path:
+def export(run: Opened, folder: str | Path) -> Path:
     """Write a run's text tower as a model of sentence-transformers, whose unit vectors are the run's.
 
     The folder is opened by ``SentenceTransformer(folder)`` alone. Only where the encoder is one of n-grams, the
@@ -59,7 +60,7 @@ def export(run: Run, folder: str | Path) -> Path:
     return target
 
 
-def _model(run: Run) -> Any:
+def _model(run: Opened) -> Any:
     """The tower as parts of sentence-transformers, the last of which makes unit vectors."""
     try:
         from sentence_transformers import SentenceTransformer
@@ -94,7 +95,7 @@ def needs_unalike(folder: str | Path) -> bool:
     return any(module["type"].startswith("unalike.") for module in modules)
 
 
-def _compare(run: Run, folder: Path) -> None:
+def _compare(run: Opened, folder: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
     opened = SentenceTransformer(

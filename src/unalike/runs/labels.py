@@ -12,10 +12,13 @@ from unalike import encoders, evaluation, training
 from unalike.data import Collection, LabelsColumn
 from unalike.errors import DataError
 from unalike.evaluation import Score
+from unalike.runs.opened import Opened
+from unalike.runs.query import By
+from unalike.runs.query import query as query_of
+from unalike.runs.search import Found, order
 
 if TYPE_CHECKING:
     from unalike.evaluation.multilabel import Sets
-    from unalike.run import By, Found, Run
 
 FIRST = 5
 """How many labels of a row the scores look at."""
@@ -51,7 +54,7 @@ def score(
     )
 
 
-def score_new(run: Run, collection: Collection) -> list[Score]:
+def score_new(run: Opened, collection: Collection) -> list[Score]:
     """The same of other data: their labels, among those that the run learned and those that the data have besides.
 
     Raises:
@@ -232,7 +235,7 @@ def reads(encoder: Labels) -> bool:
     return isinstance(encoder, encoders.LabelReader)
 
 
-def search(run: Run, query: Any, k: int, by: By = "auto") -> list[Found]:
+def search(run: Opened, query: Any, k: int, by: By = "auto") -> list[Found]:
     """The labels of a text, best first: of words, or of a row of the run by its id.
 
     Args:
@@ -241,9 +244,7 @@ def search(run: Run, query: Any, k: int, by: By = "auto") -> list[Found]:
         k: how many labels.
         by: how to read the query.
     """
-    from unalike.run import Found, order
-
-    vector, _ = run.query(query, by)
+    vector, _ = query_of(run, query, by)
     encoder = labels_encoder(run.learner)
     scores = encoder.scorer()(torch.from_numpy(vector[None]).to(run.device))[0].cpu().numpy()
     labels = encoder.labels

@@ -1,0 +1,129 @@
+"""From a plan to what is trained: encoders, prepared roles, and the system that is built of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from unalike import encoders, systems, training, views
+from unalike.data import Collection, Column, skip_unreadable
+from unalike.files import cache_folder, checksum, disk_errors, write_bytes
+from unalike.runs.spec import Spec
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A collection made ready for its encoders: unreadable rows are gone, every used role is packed."""
+
+    collection: Collection
+    towers: Mapping[str, encoders.Encoder]
+    packed: Mapping[str, encoders.Prepared]
+
+
+def prepare(collection: Collection, spec: Spec, towers: Mapping[str, encoders.Encoder] | None = None) -> Ready:
+    """Pack every role that the encoders read; rows that cannot be read are left out and counted.
+
+    Args:
+        collection: the rows, with splits.
+        spec: says which roles are read, and by which encoders.
+        towers: by kind encoders that are there already; they are made as the specification says unless given.
+
+    Raises:
+        DataError: more rows than the source tolerates cannot be read.
+    """
+    made = dict(towers or build_towers(collection, spec))
+    packed: dict[str, encoders.Prepared] = {}
+    failures: dict[int, Any] = {}
+    notes = list(collection.notes)
+    for kind, trained in spec.roles.items():
+        for role in (*trained, *(role for role in spec.unseen if collection[role].kind == kind)):
+            packed[role] = prepared(made[kind], collection[role])
+            failures |= getattr(packed[role], "failures", {})
+            notes += [note for note in getattr(packed[role], "notes", ()) if note not in notes]
+    collection = collection.replace(notes=notes)
+    if failures:
+        kept = np.setdiff1d(np.arange(len(collection)), sorted(failures))
+        collection = skip_unreadable(collection, failures, tolerance=spec.source.tolerance)
+        packed = {role: training.Rows(prepared, kept) for role, prepared in packed.items()}
+    return Ready(collection, made, packed)
+
+
+def build_towers(collection: Collection, spec: Spec) -> dict[str, encoders.Encoder]:
+    """By kind the encoders of a specification, for the training rows of a collection."""
+    train = collection.splits["train"]
+    seed = training.stream_seed(spec.training.seed, "weights") % 2**31
+    return {
+        kind: encoders.build_encoder(
+            spec.encoder[kind],
+            [collection[role].select(train) for role in trained],
+            size=spec.size,
+            seed=seed + number,
+        )
+        for number, (kind, trained) in enumerate(spec.roles.items())
+    }
+
+
+def prepared(encoder: encoders.Encoder, column: Column) -> encoders.Prepared:
+    """A column made ready; what the cache holds of it is used only if it has the checksum that it was written with."""
+    cache = cache_folder() / "prepared"
+    with disk_errors(cache):
+        found = encoder.prepare(column, cache=cache)
+    pixels = getattr(found, "pixels", None)
+    if not isinstance(pixels, np.memmap) or pixels.filename is None:
+        return found
+    path = Path(str(pixels.filename))
+    note, own = path.with_suffix(".checksum"), checksum(path)
+    if note.exists() and note.read_text(encoding="utf-8", errors="replace") != own:
+        for stale in (path, note):
+            stale.unlink(missing_ok=True)
+        return prepared(encoder, column)
+    write_bytes(note, own.encode())
+    return found
+
+
+def task_of(spec: Spec, ready: Ready) -> training.Task:
+    """What a system is told of the data when it is built."""
+    rows, label = len(ready.collection.splits["train"]), ready.collection.label
+    assert spec.training.batch_size is not None
+    return training.Task(
+        encoders=ready.towers,
+        roles=spec.roles,
+        rows=rows,
+        steps=spec.training.total_steps(rows),
+        steps_per_epoch=max(1, rows // spec.training.batch_size),
+        view=views.chosen(spec.views, spec.size),
+        classes=0 if label is None else len(label.names),
+    )
+
+
+def make_learner(spec: Spec, ready: Ready) -> training.Learner:
+    """Build the system of a specification; initial weights follow from its seed."""
+    found = systems.find(spec.system)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.stream_seed(spec.training.seed, "weights", 1))
+        return found.build(found.settings(**spec.settings), task_of(spec, ready))
+
+
+def fitted_batch(spec: Spec, rows: int) -> Spec:
+    """The specification with a batch that is no larger than the rows that could be read."""
+    batch = spec.training.batch_size
+    assert batch is not None
+    return spec if batch <= rows else replace(spec, training=replace(spec.training, batch_size=rows))
+
+
+def probes(
+    learner: training.Learner, ready: Ready, spec: Spec, rows: np.ndarray, device: torch.device
+) -> dict[str, Any]:
+    """Some training rows of the first role of each kind, on which the watch for collapse looks."""
+    chosen = np.random.default_rng(training.stream_seed(spec.training.seed, "probe")).permutation(rows)
+    found = {}
+    for kind, roles in spec.roles.items():
+        if kind in learner.encoders:
+            has = chosen[ready.collection[roles[0]].present[chosen]][:128]
+            found[kind] = ready.packed[roles[0]].take(np.sort(has)).to(device)
+    return found

@@ -1,0 +1,96 @@
+"""The end of a run: what was learned is measured, written, shown on a page and sealed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from unalike import training
+from unalike.evaluation import Score
+from unalike.files import write_bytes, write_json, write_sealed
+from unalike.runs.build import Ready
+from unalike.runs.items import Items
+from unalike.runs.layout import read_record, sealed
+from unalike.runs.opened import Opened
+from unalike.runs.report import write_report
+from unalike.runs.scores.score import score
+from unalike.runs.spec import Spec
+from unalike.runs.vectors import choose_text_role, embed_roles, is_embedded
+
+
+@dataclass(frozen=True)
+class Measured:
+    """By role the vectors of all rows, and how good they are."""
+
+    vectors: Mapping[str, np.ndarray]
+    scores: list[Score]
+
+
+def measured(
+    learner: training.Learner,
+    ready: Ready,
+    untrained: Mapping[str, np.ndarray],
+    spec: Spec,
+    device: torch.device,
+) -> Measured:
+    """Embed every row with what was learned, and score that beside the vectors of an untrained encoder."""
+    vectors = embed_roles(learner, ready, [role for role in ready.packed if is_embedded(role)], device)
+    scores = score(learner, ready.collection, ready.packed, vectors, untrained, spec, device)
+    return Measured(vectors, scores)
+
+
+def finish(
+    folder: Path,
+    record: Mapping[str, Any],
+    ready: Ready,
+    found: Measured,
+    weights: Mapping[str, torch.Tensor],
+    *,
+    learner: training.Learner | None,
+    device: torch.device,
+    times: Mapping[str, float],
+) -> None:
+    """Write all that a run consists of, with its page, and the record that seals it.
+
+    Args:
+        folder: the run directory.
+        record: the content of its ``run.json``, not sealed yet.
+        ready: the rows and the encoders.
+        found: vectors and scores of the rows.
+        weights: of the learner, whole.
+        learner: the learner, if this process holds all of it.
+        device: where it is.
+        times: seconds of the training, and when the work ``began`` (`time.monotonic`).
+
+    Raises:
+        RunError: the disk is full or cannot be written.
+    """
+    keep(weights, ready, found.vectors, folder)
+    write_json(folder / "scores.json", [each.to_json() for each in found.scores])
+    write_sealed(folder / "run.json", record)
+    write_report(Opened(folder, read_record(folder), learner, device))
+    write_json(folder / "times.json", {"training": times["training"], "all": time.monotonic() - times["began"]})
+    write_sealed(folder / "run.json", {**record, "state": "done", "checksums": sealed(folder)})
+
+
+def keep(weights: Mapping[str, torch.Tensor], ready: Ready, vectors: Mapping[str, np.ndarray], folder: Path) -> None:
+    """Write weights, what the encoders need beside them, the vectors to search, and what a search shows."""
+    collection = ready.collection
+    training.save_tensors(folder / "weights.safetensors", weights)
+    for kind, encoder in ready.towers.items():
+        for name, content in encoder.assets().items():
+            write_bytes(folder / "assets" / f"{kind}.{name}", content)
+    text_role = choose_text_role(collection)
+    searched = {role: v for role, v in vectors.items() if role.split(":")[0] != "text" or role == text_role}
+    training.save_tensors(folder / "vectors.safetensors", {role: torch.from_numpy(v) for role, v in searched.items()})
+    split_of = np.full(len(collection), "", object)
+    for name, rows in collection.splits.items():
+        split_of[rows] = name
+    pictures = {role: packed for role, packed in ready.packed.items() if role.split(":")[0] == "image"}
+    Items.of(collection, list(split_of), text_role, pictures).save(folder / "items.parquet")

@@ -1,0 +1,107 @@
+"""All scores of a run: on its own held-out rows, and on other data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from unalike import encoders, evaluation, training
+from unalike.data import Collection
+from unalike.evaluation import Score, Space
+from unalike.runs import clicks, labels
+from unalike.runs.opened import Opened
+from unalike.runs.scores.held_out import held_out, predicted
+from unalike.runs.scores.languages import across_languages
+from unalike.runs.scores.names import named_classes
+from unalike.runs.scores.own_views import own_views
+from unalike.runs.scores.roles import across_roles, from_all_others
+from unalike.runs.scores.scene import RAW, Scene, held_out_rows, main_roles, raw_features
+from unalike.runs.spec import Spec
+from unalike.training import text_codes
+
+
+def score(
+    learner: training.Learner,
+    collection: Collection,
+    packed: Mapping[str, encoders.Prepared],
+    vectors: Mapping[str, np.ndarray],
+    untrained: Mapping[str, np.ndarray],
+    spec: Spec,
+    device: torch.device,
+) -> list[Score]:
+    """All scores of a run on its held-out rows, or on its training rows where nothing was held out."""
+    if "clicks" in spec.roles:
+        return clicks.score(learner, collection, packed["clicks"], device)  # type: ignore[arg-type]
+    if "labels" in spec.roles:
+        role = spec.roles["text"][0]
+        return labels.score(learner, collection, vectors[role], role, device)
+    main = main_roles(collection, spec)
+    raw = {role: raw_features(collection, role, packed[role]) for role in main}
+    spaces: dict[str, Mapping[str, np.ndarray]] = {"": vectors, "untrained encoder": untrained}
+    for kind in dict.fromkeys(role.split(":")[0] for role in main):
+        spaces[RAW[kind]] = {role: raw[role] for role in main if role.split(":")[0] == kind}
+    scene = Scene(learner, collection, packed, spaces, device)
+    return [
+        *from_all_others(scene, main, held_out_rows(collection)),
+        *across_roles(scene, spec),
+        *named_classes(scene, main, spec),
+        *own_views(scene, main),
+        *predicted(scene, main, spec),
+        *across_languages(scene, held_out_rows(collection), spec),
+        *held_out(scene, main),
+    ]
+
+
+def score_new(run: Opened, collection: Collection) -> list[Score]:
+    """The scores of a run on other data: with labels against the run's own training rows, else within the data."""
+    if "clicks" in run.kinds and "clicks" in collection:
+        return clicks.score_new(run, collection)
+    if "labels" in run.kinds:
+        return labels.score_new(run, collection)
+    main, raw, vectors, packed = [], {}, {}, {}
+    for kind in run.kinds:
+        for role in collection.roles(kind)[:1]:
+            main.append(role)
+            packed[role] = run.learner.encoders[kind].prepare(collection[role])
+            raw[role] = raw_features(collection, role, packed[role])
+            vectors[role] = np.nan_to_num(run.embed_column(collection, role))
+    if not main:
+        run.readable(collection)
+    present = {
+        role: collection[role].present & getattr(packed[role], "present", collection[role].present) for role in main
+    }
+    floors: dict[str, Mapping[str, np.ndarray]] = {}
+    for role in main:
+        floors[RAW[role.split(":")[0]]] = {role: raw[role]}
+    label, train, train_labels = collection.label, {}, None
+    own = run.items.labels()
+    if label is not None and set(label.names) & {name for name in own if name}:
+        rows = np.flatnonzero(run.items.splits == "train")
+        train_labels = [own[row] for row in rows]
+        for role in main:
+            same = [each for each in run.vectors if each.split(":")[0] == role.split(":")[0]]
+            if same:
+                train[role] = run.vectors[role if role in same else same[0]][rows]
+    scene = Scene(run.learner, collection, packed, {"": vectors, **floors}, run.device)
+    every = dict(vectors)
+    for role in collection.roles("text") if {"image", "text"} <= set(run.kinds) else ():
+        if role not in every and collection[role].present.any():
+            every[role] = np.nan_to_num(run.embed_column(collection, role))
+    return [
+        *from_all_others(scene, main, np.arange(len(collection))),
+        *across_languages(replace(scene, spaces={"": every}), np.arange(len(collection)), run.spec),
+        *(named_classes(scene, main, run.spec) if label is not None else []),
+        *(own_views(scene, main) if label is None else []),
+        *evaluation.evaluate_vectors(
+            Space(vectors=vectors, train=train),
+            floors=floors,
+            labels=None if label is None else [label[row] for row in range(len(collection))],
+            train_labels=train_labels if train else None,
+            pairs=[] if isinstance(run.learner, training.JointLearner) else None,
+            items=text_codes(collection, tuple(role for role in main if role.split(":")[0] == "text")),
+            present=present,
+        ),
+    ]
