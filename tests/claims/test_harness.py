@@ -263,7 +263,7 @@ def test_two_parts_of_one_set_are_told_apart():
 
 KILLED = """
 import sys, time
-from unalike.claims.harness import Job, Outcome, workers
+from unalike.claims.workers import Job, Outcome, workers
 
 def work(job):
     print(job.seed, flush=True)

@@ -22,7 +22,7 @@ from unalike.checks.works.base import Work, split
 from unalike.checks.works.learner import LearnerWork, reading
 from unalike.checks.works.search import SearchWork
 from unalike.claims import Job, Row, Scale, read_row, searches, trial
-from unalike.claims.harness import TUNING_SEED, begin_worker, grid, measured_arms, pick, used_arms
+from unalike.claims.harness import TUNING_SEED, grid, measured_arms, pick, used_arms
 from unalike.claims.precise import in_float64
 from unalike.claims.probe import (
     ArmProbe,
@@ -36,6 +36,7 @@ from unalike.claims.probe import (
     read_probe,
     rounded,
 )
+from unalike.claims.workers import begin_worker
 from unalike.records import Arm, Claim
 from unalike.settings import read_dataclass
 

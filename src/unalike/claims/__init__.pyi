@@ -25,8 +25,6 @@ from .graphs import mean_cosine as mean_cosine
 from .graphs import step_slope as step_slope
 from .ground import Ground as Ground
 from .ground import Sealed as Sealed
-from .harness import Job as Job
-from .harness import Outcome as Outcome
 from .harness import check as check
 from .harness import confirm as confirm
 from .labels import FIRST_LABELS as FIRST_LABELS
@@ -68,3 +66,5 @@ from .trial import run_trial as run_trial
 from .tuples import completed as completed
 from .verdict import Effect as Effect
 from .verdict import judge as judge
+from .workers import Job as Job
+from .workers import Outcome as Outcome
