@@ -16,7 +16,7 @@ from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
 
 PAPER = Paper(
     number=17,
-    probe={"steps": 8},
+    probe={"steps": 8, "rows": 1_000},
     slug="mcl",
     title="Learning the Unlearned: Mitigating Feature Suppression in Contrastive Learning",
     authors="Zhang, Lan, Qu, Cheng, Feng, Hooi",
