@@ -137,6 +137,7 @@ def test_no_file_is_long() -> None:
         assert name not in LONG or count > LINES, f"{name} is short now: take it from the list"
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_run_one_way(path: Path) -> None:
     room = room_of(path)
