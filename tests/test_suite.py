@@ -95,7 +95,7 @@ def test_a_change_reaches_the_systems_that_use_what_is_changed(edited) -> None:
     learners = {system.slug for system in systems.all_systems(kind="learner")}
     assert edited("src/unalike/training/loop.py", "total += value", "total -= value") >= learners
     assert not edited("src/unalike/training/loop.py", '"""The training loop.', '"""A loop.')
-    assert not edited("src/unalike/report/__init__.py", "report", "other")
+    assert not edited("src/unalike/search/index.py", "class ", "class Other")
 
 
 @pytest.mark.parametrize(

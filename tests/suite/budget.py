@@ -52,7 +52,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         item.user_properties.append(("slow", item.get_closest_marker("slow") is not None))
 
 
-@dataclass
+@dataclass(eq=False)
 class Ledger:
     """What the tests of a session cost.
 

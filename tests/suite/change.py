@@ -34,6 +34,8 @@ ENCODERS = {
     "labels": "names",
 }
 """The encoder of each kind of column on which the contract is tested."""
+ANY = ("image", "text", "audio")
+"""What a system is tested on that takes any modalities."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,8 @@ def reach_of(slug: str) -> frozenset[tuple[Path, str]]:
 
     system, parts = systems.find(slug), []
     if system.paper.kind in ("learner", "audit"):
-        kinds = dict.fromkeys(role.split(":")[0] for role in system.paper.roles or ENCODERS)
-        parts = [part_of(encoders.encoder_class(ENCODERS[kind])) for kind in kinds if kind in ENCODERS]
+        kinds = dict.fromkeys(role.split(":")[0] for role in system.paper.roles or ANY)
+        parts = [part_of(encoders.encoder_class(ENCODERS[kind])) for kind in kinds]
         parts += [part_of(training.train), part_of(training.Inputs)]
     return frozenset(reached([Path(system.module.__file__ or "")], parts))
 

@@ -4,8 +4,8 @@ fast
     What is marked ``fast``: one training of every system, and the plan of the house.
 change
     All unit tests. Of the tests of systems those of systems that the change reaches, and of a sixth of the others. Of
-    what is marked ``in_turn`` or ``slow`` (dear, and seldom broken) what the change reaches, and a sixth. Which sixth it
-    is moves on with the commits, so that six pushes test everything.
+    what is marked ``in_turn`` or ``slow`` (dear, and seldom broken) what the change reaches, and a sixth. Which sixth
+    it is moves on with the commits, so that six pushes test everything.
 all
     Everything.
 

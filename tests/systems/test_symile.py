@@ -161,8 +161,8 @@ def on_exclusive_or(system: systems.System, batch: int = 64, **settings: object)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         learner = system.build(system.settings(output=8, drop=0.0, **settings), task)
-    chosen = training.Training(steps=120, batch_size=batch, learning_rate=0.01, device="cpu").resolved(system.recipe, 512)
-    training.train(learner, inputs, chosen)
+    chosen = training.Training(steps=120, batch_size=batch, learning_rate=0.01, device="cpu")
+    training.train(learner, inputs, chosen.resolved(system.recipe, 512))
     with torch.no_grad():
         spaces = {kind: learner.embed(kind, inputs.prepared[kind].take(np.arange(512))) for kind in columns}
         asked = training.joined_vectors(learner, {kind: spaces[kind] for kind in ("points", "series")}, "array")
