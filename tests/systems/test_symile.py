@@ -170,6 +170,7 @@ def on_exclusive_or(system: systems.System, batch: int = 64, **settings: object)
     return float(np.mean((asked @ spaces["array"][places].T).argmax(1).numpy() == second))
 
 
+@pytest.mark.slow
 def test_the_joint_score_learns_an_exclusive_or_and_pairs_cannot() -> None:
     assert on_exclusive_or(SYMILE) > 0.95
     assert on_exclusive_or(SYMILE, batch=16, negatives="all") > 0.95
