@@ -56,7 +56,7 @@ def four_steps(words: list[str]) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.in_turn("src/unalike/cli.py", "src/unalike/cli/")
+@pytest.mark.in_turn("src/unalike/cli/")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_commands_run(page: Path, place: Path, tmp_path: Path) -> None:
     follow(page, place, tmp_path / "work", two_epochs)
@@ -69,7 +69,7 @@ def test_commands_of_a_system_run(page: Path, place: Path, tmp_path: Path) -> No
     follow(page, place, tmp_path / "work", four_steps)
 
 
-@pytest.mark.in_turn("src/unalike/__init__.pyi", "src/unalike/run.py", "src/unalike/runs/run.py")
+@pytest.mark.in_turn("src/unalike/__init__.pyi", "src/unalike/runs/run.py")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_python_runs(page: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for entry in place.iterdir():
