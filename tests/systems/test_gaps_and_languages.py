@@ -13,6 +13,8 @@ from unalike.data import ImageColumn, TextColumn
 from unalike.systems.image_text import ccrk, contrastive_gap
 from unalike.training import Inputs, Task, Training
 
+pytestmark = pytest.mark.systems("contrastive-gap", "ccrk")
+
 
 def unit(x: torch.Tensor) -> torch.Tensor:
     return normalize(x.double(), dim=-1)

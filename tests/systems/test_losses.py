@@ -15,6 +15,8 @@ from torch.nn.functional import cross_entropy, logsigmoid, normalize
 from unalike import systems, training
 from unalike.objectives import beta_weights
 
+pytestmark = pytest.mark.systems("slip", "triplet")
+
 
 def unit(x: Tensor) -> Tensor:
     return normalize(x.double(), dim=-1)

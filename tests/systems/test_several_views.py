@@ -14,6 +14,8 @@ from torch import Tensor
 
 from unalike import systems, training
 
+pytestmark = pytest.mark.systems("mvdhel", "cacr", "groco")
+
 
 def built(slug: str, build=None, **settings: object) -> tuple[training.Learner, list[Tensor]]:
     """A system with some settings, and the looks it takes at ten pictures."""
