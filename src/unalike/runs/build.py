@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,27 +87,24 @@ def prepared(encoder: encoders.Encoder, column: Column) -> encoders.Prepared:
     return found
 
 
-def task_of(spec: Spec, ready: Ready) -> training.Task:
-    """What a system is told of the data when it is built."""
-    rows, label = len(ready.collection.splits["train"]), ready.collection.label
-    assert spec.training.batch_size is not None
-    return training.Task(
-        encoders=ready.towers,
-        roles=spec.roles,
-        rows=rows,
-        steps=spec.training.total_steps(rows),
-        steps_per_epoch=max(1, rows // spec.training.batch_size),
+def inputs_of(spec: Spec, ready: Ready) -> training.Inputs:
+    """The training rows of what a specification learns from."""
+    rows = ready.collection.splits["train"]
+    return training.inputs_of(ready.collection, ready.packed, spec.roles, rows)
+
+
+def make_learner(spec: Spec, ready: Ready, inputs: training.Inputs) -> training.Learner:
+    """Build the system of a specification; initial weights follow from its seed."""
+    found, label = systems.find(spec.system), ready.collection.label
+    return training.assemble(
+        partial(found.build, found.settings(**spec.settings)),
+        ready.towers,
+        spec.roles,
+        inputs,
+        spec.training,
         view=views.chosen(spec.views, spec.size),
         classes=0 if label is None else len(label.names),
     )
-
-
-def make_learner(spec: Spec, ready: Ready) -> training.Learner:
-    """Build the system of a specification; initial weights follow from its seed."""
-    found = systems.find(spec.system)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(training.stream_seed(spec.training.seed, "weights", 1))
-        return found.build(found.settings(**spec.settings), task_of(spec, ready))
 
 
 def fitted_batch(spec: Spec, rows: int) -> Spec:
