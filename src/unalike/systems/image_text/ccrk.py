@@ -2,7 +2,7 @@
 
 With one caption a step, or with languages tied to one another through one of them, each language is pulled to its own
 place and at its own time; ranks then differ from language to language. Here the K captions of a picture are K positives
-of one softmax, and none of them is another's negative. The released model's two losses of a fusion encoder are left out.
+of one softmax, and none of them is another's negative. The release's losses of a fusion encoder are left out.
 """
 
 from __future__ import annotations
