@@ -38,6 +38,8 @@ class Paper:
     labels: bool = False
     targets: bool = False
     probe: Mapping[str, int] = field(default_factory=dict)
+    spares: bool = True
+    """Whether rows that are the same are kept from being each other's negatives, where labels or targets do not say."""
 
 
 @dataclass(frozen=True, kw_only=True)

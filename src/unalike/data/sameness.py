@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,17 +106,15 @@ class Sameness:
         rows = np.sort(np.concatenate(others)) if others else np.zeros(0, np.int64)
         return rows[trained[rows]]
 
-    def with_pixels(self, pixels: Mapping[str, np.ndarray]) -> Sameness:
-        """The same where pictures of equal pixels are one, whatever their files: by role uint8 ``(N, ...)``."""
-        if not pixels:
-            return self
+    def with_pixels(self, pixels: Mapping[str, Iterable[np.ndarray]]) -> Sameness:
+        """The same where pictures of equal pixels are one, whatever their files: by role one array for each row."""
         first = 1 + max((int(codes.max(initial=-1)) for codes in self.codes.values()), default=-1)
         known: dict[bytes, int] = {}
         seen = dict(self.codes)
         for role, values in pixels.items():
             seen[role] = np.array(
                 [
-                    first + known.setdefault(row.tobytes(), len(known)) if code >= 0 else -1
+                    first + known.setdefault(_hash(row), len(known)) if code >= 0 else -1
                     for row, code in zip(values, self.codes[role], strict=True)
                 ],
                 np.int64,
@@ -181,6 +180,10 @@ def _numbers(columns: Sequence[Column]) -> list[np.ndarray]:
         found.append(np.where(codes >= 0, codes + first, -1))
         first += 1 + int(codes.max(initial=-1))
     return found
+
+
+def _hash(pixels: np.ndarray) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(pixels), digest_size=16).digest()
 
 
 def _by_digest(column: ImageColumn, known: dict[bytes, int]) -> np.ndarray:

@@ -11,18 +11,28 @@ import numpy as np
 import torch
 
 from unalike import encoders, systems, training, views
-from unalike.data import Collection, Column, skip_unreadable
+from unalike.data import Collection, Column, Sameness, skip_unreadable
 from unalike.files import cache_folder, checksum, disk_errors, write_bytes
+from unalike.runs.same import notes as notes_of
+from unalike.runs.same import of_prepared
 from unalike.runs.spec import Spec
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A collection made ready for its encoders: unreadable rows are gone, every used role is packed."""
+    """A collection made ready for its encoders: unreadable rows are gone, every used role is packed.
+
+    Args:
+        collection: the rows.
+        towers: by kind, the encoders.
+        packed: by role, the prepared columns.
+        same: which rows hold the same thing; None where nothing could be the same.
+    """
 
     collection: Collection
     towers: Mapping[str, encoders.Encoder]
     packed: Mapping[str, encoders.Prepared]
+    same: Sameness | None = None
 
 
 def prepare(collection: Collection, spec: Spec, towers: Mapping[str, encoders.Encoder] | None = None) -> Ready:
@@ -50,7 +60,9 @@ def prepare(collection: Collection, spec: Spec, towers: Mapping[str, encoders.En
         kept = np.setdiff1d(np.arange(len(collection)), sorted(failures))
         collection = skip_unreadable(collection, failures, tolerance=spec.source.tolerance)
         packed = {role: training.Rows(prepared, kept) for role, prepared in packed.items()}
-    return Ready(collection, made, packed)
+    same = of_prepared(collection, spec.roles, packed, group=spec.source.group is not None)
+    told = notes_of(collection, same, systems.find(spec.system).paper)
+    return Ready(collection.replace(notes=(*collection.notes, *told)), made, packed, same)
 
 
 def build_towers(collection: Collection, spec: Spec) -> dict[str, encoders.Encoder]:
@@ -98,6 +110,7 @@ def task_of(spec: Spec, ready: Ready) -> training.Task:
         steps_per_epoch=max(1, rows // spec.training.batch_size),
         view=views.chosen(spec.views, spec.size),
         classes=0 if label is None else len(label.names),
+        codes=0 if ready.same is None else ready.same.table.shape[1],
     )
 
 

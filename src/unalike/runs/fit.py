@@ -230,7 +230,7 @@ def execute(
         processes.same(newest_checkpoint(folder) if resume else 0, "checkpoints")
         outcome = training.train(
             learner,
-            training.inputs_of(ready.collection, ready.packed, spec.roles, rows),
+            training.inputs_of(ready.collection, ready.packed, spec.roles, rows, same=ready.same),
             spec.training,
             folder=folder,
             resume=resume,
@@ -285,5 +285,6 @@ def built(learner: training.Learner, ready: Ready, spec: Spec) -> dict[str, Any]
             "rows": rows,
             "steps": spec.training.total_steps(rows),
             "classes": 0 if ready.collection.label is None else len(ready.collection.label.names),
+            "codes": 0 if ready.same is None else ready.same.table.shape[1],
         },
     }

@@ -10,16 +10,15 @@ from typing import Any, get_args
 import numpy as np
 
 from unalike import systems
-from unalike.data import Collection, Column, Sameness, find_same, separated
+from unalike.data import Collection, Column, separated
 from unalike.data.clicks import ROLES as EVENT_ROLES
 from unalike.data.gathering import Source
 from unalike.data.graphs import ROLES as GRAPH_ROLES
-from unalike.data.sameness import KINDS as SAME_KINDS
-from unalike.data.sameness import is_hard
 from unalike.encoders import default_encoder
 from unalike.errors import DataError, SettingsError
 from unalike.records import Paper
 from unalike.runs.rows import empty_roles, usable_rows, with_splits
+from unalike.runs.same import sameness
 from unalike.runs.spec import Spec, Views
 from unalike.settings import read_dataclass, wrong_types
 from unalike.training import variants
@@ -203,14 +202,6 @@ def check_named(found: systems.System, collection: Collection, source: Source, u
         + (f". Did you mean {near[0]}? Else leave" if near else ". Leave")
         + " it out, keep it for the scores with --unseen ROLE, or choose another system (unalike systems)"
     )
-
-
-def sameness(collection: Collection, roles: Mapping[str, Sequence[str]], *, group: bool) -> Sameness | None:
-    """Which rows hold the same thing in the roles that are read; None where nothing in them could be the same."""
-    read = [role for used in roles.values() for role in used if collection[role].kind in SAME_KINDS]
-    if not any(not is_hard(role) for role in read):
-        return None
-    return find_same(collection, read, group=group)
 
 
 def kinds_of(paper: Paper, collection: Collection) -> list[str]:

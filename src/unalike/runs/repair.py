@@ -76,7 +76,7 @@ def repair(
     chosen = Training(**{"device": str(run.device), **options}).resolved(auditor.recipe, len(rows))
     spec = fitted_batch(replace(spec, training=chosen), len(rows))
     repairer = auditor.repair(learner, task_of(replace(spec, views="paper"), ready))
-    inputs = training.inputs_of(ready.collection, ready.packed, spec.roles, rows)
+    inputs = training.inputs_of(ready.collection, ready.packed, spec.roles, rows, same=ready.same)
     outcome = training.train(repairer, inputs, spec.training, folder=folder, listener=listener)
     untrained = embed_roles(before, ready, scored_roles(spec), run.device)
     found = measured(learner, ready, untrained, spec, run.device)

@@ -13,6 +13,7 @@ from unalike.data import Collection
 from unalike.evaluation import Score, Space
 from unalike.runs import clicks, labels
 from unalike.runs.opened import Opened
+from unalike.runs.same import things
 from unalike.runs.scores.held_out import held_out, predicted
 from unalike.runs.scores.languages import across_languages
 from unalike.runs.scores.names import named_classes
@@ -20,7 +21,6 @@ from unalike.runs.scores.own_views import own_views
 from unalike.runs.scores.roles import across_roles, from_all_others
 from unalike.runs.scores.scene import RAW, Scene, held_out_rows, main_roles, raw_features
 from unalike.runs.spec import Spec
-from unalike.training import text_codes
 
 
 def score(
@@ -101,7 +101,7 @@ def score_new(run: Opened, collection: Collection) -> list[Score]:
             labels=None if label is None else [label[row] for row in range(len(collection))],
             train_labels=train_labels if train else None,
             pairs=[] if isinstance(run.learner, training.JointLearner) else None,
-            items=text_codes(collection, tuple(role for role in main if role.split(":")[0] == "text")),
+            items=things(collection, main),
             present=present,
         ),
     ]
