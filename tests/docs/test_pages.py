@@ -115,7 +115,7 @@ def lay_clicks(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """photos/, photos_test/, more/, cat.png, pairs.csv, pairs.jsonl, notes.parquet, tables, my-model/ and two texts."""
+    """photos/, photos_test/, more/, cat.png, pairs.csv, pairs.jsonl, faq.jsonl, notes.parquet, tables, ..."""
     folder = tmp_path_factory.mktemp("docs")
     generator = np.random.default_rng(0)
 
@@ -140,6 +140,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     lines = [json.dumps({"question": lemma, "answer": gloss}) for lemma, gloss in zip(lemmas, glosses, strict=True)]
     (folder / "pairs.jsonl").write_text("\n".join(lines) + "\n")
+    faq = [
+        {
+            "asked": f"what is {lemma}?",
+            "answers": [gloss, f"it is {gloss}"][: 1 + number % 2],
+            "wrong": glosses[number - 1],
+        }
+        for number, (lemma, gloss) in enumerate(zip(lemmas[:80], glosses[:80], strict=True))
+    ]
+    (folder / "faq.jsonl").write_text("\n".join(json.dumps(row) for row in faq) + "\n")
     readings = generator.normal(size=(300, 2)) @ generator.normal(size=(2, 5))
     for name, some in (("normal", readings), ("new", readings[:40] + 3), ("labelled", readings)):
         lines = ["id,a,b,c,d,e" + ",kind" * (name == "labelled")]

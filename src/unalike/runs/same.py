@@ -68,7 +68,7 @@ def notes(collection: Collection, same: Sameness | None, paper: Paper) -> list[s
         copies = copies_under_other_names(collection[role]) if role in collection else []
         if copies:
             one, other = (Path(name).name for name in copies[0])
-            told.append(f"{len(copies)} files of {role} are exact copies of others ({one} of {other}) and count as these")
+            told.append(f"{len(copies)} files of {role} are copies of others ({one} of {other}) and count as these")
     crossing = len(same.crossing(collection.splits))
     if crossing:
         told.append(
