@@ -142,11 +142,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "pairs.jsonl").write_text("\n".join(lines) + "\n")
     faq = [
         {
-            "asked": f"what is {lemma}?",
-            "answers": [gloss, f"it is {gloss}"][: 1 + number % 2],
-            "wrong": glosses[number - 1],
+            "asked": f"what is {lemmas[n]}?",
+            "answers": [glosses[n], f"it is {glosses[n]}"][: 1 + n % 2],
+            "wrong": glosses[-n],
         }
-        for number, (lemma, gloss) in enumerate(zip(lemmas[:80], glosses[:80], strict=True))
+        for n in range(1, 80)
     ]
     (folder / "faq.jsonl").write_text("\n".join(json.dumps(row) for row in faq) + "\n")
     readings = generator.normal(size=(300, 2)) @ generator.normal(size=(2, 5))
