@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import unalike
+from unalike.data import open_collection
 from unalike.errors import DataError
 
 WORDS = ("amber", "brick", "cedar", "delta", "ember", "flint", "grove", "haven", "ivory", "jade", "kelp", "larch")
@@ -20,9 +21,7 @@ def run(tmp_path_factory):
         rows.append((f"where is {topic}?", f"it lies near {topic}"))
         if i < 20:
             rows.append((f"where is {topic}?", f"somewhere else {i}"))
-    data = unalike.data.open_collection(
-        {"text": [q for q, _ in rows], "text:positive": [a for _, a in rows]}, name="faq"
-    )
+    data = open_collection({"text": [q for q, _ in rows], "text:positive": [a for _, a in rows]}, name="faq")
     return unalike.fit(
         data, system="simcse-supervised", steps=20, batch_size=16, out=tmp_path_factory.mktemp("r") / "r"
     )
@@ -61,6 +60,6 @@ def test_words_find_answers_and_a_role_can_be_asked_for(run):
 
 def test_other_pairs_are_scored_as_pairs_too(run):
     other = {"text": [f"who is {word}?" for word in WORDS], "text:positive": [f"{word} is a name" for word in WORDS]}
-    scores = {score.name: score for score in run.evaluate(unalike.data.open_collection(other, name="more"))}
+    scores = {score.name: score for score in run.evaluate(open_collection(other, name="more"))}
     assert scores["text finds text:positive, R@1"].n == len(WORDS)
     assert scores["text finds text:positive, R@1"].floors["BM25"] == 1.0

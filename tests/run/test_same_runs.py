@@ -14,7 +14,7 @@ from PIL import Image
 
 import unalike
 from unalike import objectives, pairing
-from unalike.data import Collection, TextColumn
+from unalike.data import Collection, TextColumn, open_collection
 from unalike.errors import DataError
 from unalike.runs.rows import with_splits
 from unalike.runs.same import sameness
@@ -87,7 +87,7 @@ def test_the_user_is_told(clip_run):
 
 def test_labels_decide_where_a_system_learns_from_them(tmp_path):
     pictures = list(np.random.default_rng(0).integers(0, 255, (6, 16, 16, 3), np.uint8).repeat(4, 0))
-    data = unalike.data.open_collection({"image": pictures, "label": [i % 2 for i in range(24)]})
+    data = open_collection({"image": pictures, "label": [i % 2 for i in range(24)]})
     run = unalike.fit(data, system="supcon", steps=1, batch_size=8, size=16, out=tmp_path / "run")
     told = [note for note in run.record["notes"] if "share their image" in note]
     assert told
@@ -126,7 +126,7 @@ def test_rows_that_all_share_something_leave_nothing_to_hold_out():
 
 def test_a_stopped_run_with_a_queue_goes_on_to_the_same_bits(tmp_path):
     pictures = list(np.random.default_rng(0).integers(0, 255, (20, 16, 16, 3), np.uint8).repeat(2, 0))
-    data = unalike.data.open_collection({"image": pictures}, name="twice")
+    data = open_collection({"image": pictures}, name="twice")
     options = {"system": "moco-v2", "batch_size": 8, "size": 16, "steps": 6}
     whole = unalike.fit(data, out=tmp_path / "whole", **options)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unalike.errors import SettingsError
 from unalike.runs.opened import Opened
 from unalike.runs.query import By, read_as
 from unalike.runs.query import query as vector_of
@@ -79,6 +80,9 @@ class Run(Opened):
         """
         from unalike.runs import clicks, labels, search
 
+        for kind, found in (("clicks", "items"), ("labels", "labels")):
+            if kind in self.kinds and role is not None:
+                raise SettingsError(f"{self.folder} finds {found} for a query: leave the role {role!r} out")
         if "clicks" in self.kinds:
             return clicks.search(self, query, k)
         if "labels" in self.kinds:
