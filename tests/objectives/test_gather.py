@@ -15,8 +15,8 @@ import two_ranks
 from unalike.objectives import gather, rank_offset
 
 NAMES = [
-    *(f"whole: {name}" for name in ("info_nce", "clip", "nt_xent", "sup_con", "sigmoid")),
-    *(f"own rows: {name}" for name in ("info_nce", "clip", "sup_con", "sigmoid")),
+    *(f"whole: {name}" for name in ("info_nce", "clip", "nt_xent", "sup_con", "sigmoid", "what is the same")),
+    *(f"own rows: {name}" for name in ("info_nce", "clip", "sup_con", "sigmoid", "what is the same")),
 ]
 
 
