@@ -183,7 +183,7 @@ def _numbers(columns: Sequence[Column]) -> list[np.ndarray]:
 
 
 def _hash(pixels: np.ndarray) -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(pixels), digest_size=16).digest()
+    return hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
 
 
 def _by_digest(column: ImageColumn, known: dict[bytes, int]) -> np.ndarray:
