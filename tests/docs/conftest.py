@@ -130,6 +130,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pq.write_table(pa.table({"body": glosses}), folder / "notes.parquet")
     lines = [json.dumps({"question": lemma, "answer": gloss}) for lemma, gloss in zip(lemmas, glosses, strict=True)]
     (folder / "pairs.jsonl").write_text("\n".join(lines) + "\n")
+    faq = [
+        {
+            "asked": f"what is {lemmas[n]}?",
+            "answers": [glosses[n], f"it is {glosses[n]}"][: 1 + n % 2],
+            "wrong": glosses[-n],
+        }
+        for n in range(1, 80)
+    ]
+    (folder / "faq.jsonl").write_text("\n".join(json.dumps(row) for row in faq) + "\n")
     readings = generator.normal(size=(300, 2)) @ generator.normal(size=(2, 5))
     for name, some in (("normal", readings), ("new", readings[:40] + 3), ("labelled", readings)):
         lines = ["id,a,b,c,d,e" + ",kind" * (name == "labelled")]

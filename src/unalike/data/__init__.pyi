@@ -39,6 +39,8 @@ from .opening import open_table as open_table
 from .opening import weights as weights
 from .readers import open_collection as open_collection
 from .readers import verify_pictures as verify_pictures
+from .sameness import Sameness as Sameness
+from .sameness import find_same as find_same
 from .series import series_column as series_column
 from .sets.wordnet import wordnet_links as wordnet_links
 from .sound import Sound as Sound

@@ -315,7 +315,7 @@ def _from_table(
     uses: dict[str, tables.Use] = {}
     for role, wanted in parts.items():
         for column in wanted:
-            uses.setdefault(column, casting.use_of(role))
+            uses.setdefault(column, casting.use_of(role, table.columns[column]))
     for column in named.values():
         casting.require_column(table, column, name)
         uses.setdefault(column, "anything")
@@ -331,9 +331,9 @@ def _from_table(
         named |= {"label": parts["label"][0]} if "label" in parts else {}
         return _from_long_table(table.read(uses), parts["series"], named, times, how, name)
     data = table.read(uses)
-    columns = {}
+    columns: dict[str, Column] = {}
     for role, wanted in parts.items():
-        columns[role] = casting.column_from_table(role, data.select(wanted), base, how.max_pixels, classes)
+        columns |= casting.columns_from_table(role, data.select(wanted), base, how.max_pixels, classes)
 
     def look_up(column: str) -> list[Any]:
         return casting.as_values(data[column], column)
@@ -374,10 +374,9 @@ def _from_memory(source: Any, how: _How) -> Collection:
             f"roles name the columns of a table; a {type(source).__name__} has none. Give a mapping of roles to values"
         )
     if isinstance(source, Mapping):
-        columns = {
-            role: casting.column_of(role.split(":")[0], _based(values, how.base), how.max_pixels)
-            for role, values in source.items()
-        }
+        columns: dict[str, Column] = {}
+        for role, values in source.items():
+            columns |= casting.columns_of(role, _based(values, how.base), how.max_pixels)
         return _assemble(columns, how, name)
     if isinstance(source, Image.Image):
         source = [source]

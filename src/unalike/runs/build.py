@@ -12,18 +12,28 @@ import numpy as np
 import torch
 
 from unalike import encoders, systems, training, views
-from unalike.data import Collection, Column, skip_unreadable
+from unalike.data import Collection, Column, Sameness, skip_unreadable
 from unalike.files import cache_folder, checksum, disk_errors, write_bytes
+from unalike.runs.same import notes as notes_of
+from unalike.runs.same import of_prepared
 from unalike.runs.spec import Spec
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A collection made ready for its encoders: unreadable rows are gone, every used role is packed."""
+    """A collection made ready for its encoders: unreadable rows are gone, every used role is packed.
+
+    Args:
+        collection: the rows.
+        towers: by kind, the encoders.
+        packed: by role, the prepared columns.
+        same: which rows hold the same thing; None where nothing could be the same.
+    """
 
     collection: Collection
     towers: Mapping[str, encoders.Encoder]
     packed: Mapping[str, encoders.Prepared]
+    same: Sameness | None = None
 
 
 def prepare(collection: Collection, spec: Spec, towers: Mapping[str, encoders.Encoder] | None = None) -> Ready:
@@ -51,7 +61,9 @@ def prepare(collection: Collection, spec: Spec, towers: Mapping[str, encoders.En
         kept = np.setdiff1d(np.arange(len(collection)), sorted(failures))
         collection = skip_unreadable(collection, failures, tolerance=spec.source.tolerance)
         packed = {role: training.Rows(prepared, kept) for role, prepared in packed.items()}
-    return Ready(collection, made, packed)
+    same = of_prepared(collection, spec.roles, packed, group=spec.source.group is not None)
+    told = notes_of(collection, same, systems.find(spec.system).paper)
+    return Ready(collection.replace(notes=(*collection.notes, *told)), made, packed, same)
 
 
 def build_towers(collection: Collection, spec: Spec) -> dict[str, encoders.Encoder]:
@@ -90,7 +102,7 @@ def prepared(encoder: encoders.Encoder, column: Column) -> encoders.Prepared:
 def inputs_of(spec: Spec, ready: Ready) -> training.Inputs:
     """The training rows of what a specification learns from."""
     rows = ready.collection.splits["train"]
-    return training.inputs_of(ready.collection, ready.packed, spec.roles, rows)
+    return training.inputs_of(ready.collection, ready.packed, spec.roles, rows, same=ready.same)
 
 
 def make_learner(spec: Spec, ready: Ready, inputs: training.Inputs) -> training.Learner:

@@ -288,5 +288,6 @@ def built(learner: training.Learner, ready: Ready, spec: Spec) -> dict[str, Any]
             "rows": rows,
             "steps": spec.training.total_steps(rows),
             "classes": 0 if ready.collection.label is None else len(ready.collection.label.names),
+            "codes": 0 if ready.same is None else ready.same.table.shape[1],
         },
     }
