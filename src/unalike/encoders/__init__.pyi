@@ -14,6 +14,7 @@ from .build import default_encoder as default_encoder
 from .build import encoder_class as encoder_class
 from .build import encoder_names as encoder_names
 from .build import fresh_encoder as fresh_encoder
+from .build import load_tower as load_tower
 from .build import restore_encoder as restore_encoder
 from .clip_conv import ClipConv as ClipConv
 from .clip_conv import FrameByFrame as FrameByFrame
@@ -42,7 +43,6 @@ from .hugging_face import TransformersEncoder as TransformersEncoder
 from .hugging_face import require_transformers as require_transformers
 from .hugging_face import without_bars as without_bars
 from .image import ImageEncoder as ImageEncoder
-from .kept import load_tower as load_tower
 from .kept import save_tower as save_tower
 from .labels import LabelMatrix as LabelMatrix
 from .labels import LabelNames as LabelNames

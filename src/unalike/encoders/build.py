@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from .dilated import DilatedConv
 from .ensemble import Ensemble
 from .gridnet import GridNet
 from .hugging_face import SentenceTransformersEncoder, TransformersEncoder
-from .kept import RunEncoder
+from .kept import read_tower
 from .labels import LabelNames
 from .mel_transformer import MelTransformer
 from .mlp import MLP
@@ -33,6 +34,26 @@ from .seeding import seeded
 from .text_transformer import TextTransformer
 from .timm_models import TimmEncoder
 from .vit import VisionTransformer
+
+
+class RunEncoder(Encoder):
+    """Names the encoders of runs, ``run:FOLDER``: what is made is the run's own encoder, with its weights.
+
+    Texts are cut into the tokens that the run learned, and pictures have its size. Nothing in the folder is executed.
+
+    Raises:
+        RunError: the folder holds no finished run, or was changed.
+        DataError: the run has no encoder for columns of this kind.
+    """
+
+    @classmethod
+    def for_columns(cls, columns: Sequence[Column], *, given: str, size: int, **options: Any) -> Encoder:  # type: ignore[override]
+        return load_tower(Path(given), columns[0].kind)
+
+    @classmethod
+    def options(cls) -> set[str]:
+        return set()
+
 
 CHOICES: Registry[str, tuple[str, ...]] = {
     "image": ("conv", "grid", "drawing", "vit", "timm:NAME", "timm:NAME@WEIGHTS"),
@@ -177,9 +198,31 @@ def restore_encoder(config: Mapping[str, Any], assets: Mapping[str, bytes]) -> E
         raise RunError(f"the run names an encoder {name!r}; this version knows: {', '.join(_CLASSES)}")
     try:
         with seeded(0):
+            if name == "ensemble":
+                return Ensemble.of_records(settings, assets, restore=restore_encoder)
             return _CLASSES[name].restore(settings, assets)
     except (TypeError, KeyError, ValueError, SettingsError) as error:
         raise RunError(f"the record of the encoder {name!r} does not fit this version: {error}") from error
+
+
+def load_tower(folder: Path, kind: str) -> Encoder:
+    """The encoder of one kind that a run has trained.
+
+    Args:
+        folder: a run directory, or what `save_tower` wrote.
+        kind: of the columns that it reads.
+
+    Raises:
+        RunError: the folder holds no finished run, or a file of it was changed.
+        DataError: the run has no encoder of this kind.
+
+    Example:
+        >>> from unalike.encoders import NgramEncoder, load_tower, save_tower
+        >>> save_tower(tmp / "kept", NgramEncoder(buckets=100, width=8))
+        >>> load_tower(tmp / "kept", "text").width
+        8
+    """
+    return read_tower(folder, kind, restore=restore_encoder)
 
 
 def fresh_encoder(encoder: Encoder, seed: int | None = None) -> Encoder:
