@@ -38,10 +38,7 @@ from .heads import predictor as predictor
 from .heads import projector as projector
 from .heads import symmetric_linear as symmetric_linear
 from .heads import unit as unit
-from .hugging_face import SentenceTransformersEncoder as SentenceTransformersEncoder
 from .hugging_face import TransformersEncoder as TransformersEncoder
-from .hugging_face import require_transformers as require_transformers
-from .hugging_face import without_bars as without_bars
 from .image import ImageEncoder as ImageEncoder
 from .kept import save_tower as save_tower
 from .labels import LabelMatrix as LabelMatrix
@@ -50,6 +47,8 @@ from .labels import LabelReader as LabelReader
 from .labels import PackedLabels as PackedLabels
 from .mel_transformer import MelTransformer as MelTransformer
 from .mlp import MLP as MLP
+from .model_folders import require_transformers as require_transformers
+from .model_folders import without_bars as without_bars
 from .ngrams import NgramEncoder as NgramEncoder
 from .nodes import NodeMLP as NodeMLP
 from .nodes import Nodes as Nodes
@@ -63,6 +62,7 @@ from .quantizer import Vector as Vector
 from .sasrec import PackedClicks as PackedClicks
 from .sasrec import SASRec as SASRec
 from .seeding import seeded as seeded
+from .sentences import SentenceTransformersEncoder as SentenceTransformersEncoder
 from .sound import PackedSound as PackedSound
 from .sound import log_mel as log_mel
 from .spectral import DirectPredictor as DirectPredictor

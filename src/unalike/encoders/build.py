@@ -22,7 +22,7 @@ from .convnet import ConvNet
 from .dilated import DilatedConv
 from .ensemble import Ensemble
 from .gridnet import GridNet
-from .hugging_face import SentenceTransformersEncoder, TransformersEncoder
+from .hugging_face import TransformersEncoder
 from .kept import read_tower
 from .labels import LabelNames
 from .mel_transformer import MelTransformer
@@ -31,6 +31,7 @@ from .ngrams import NgramEncoder
 from .nodes import NodeMLP
 from .sasrec import SASRec
 from .seeding import seeded
+from .sentences import SentenceTransformersEncoder
 from .text_transformer import TextTransformer
 from .timm_models import TimmEncoder
 from .vit import VisionTransformer
