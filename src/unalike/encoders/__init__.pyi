@@ -39,6 +39,8 @@ from .heads import projector as projector
 from .heads import symmetric_linear as symmetric_linear
 from .heads import unit as unit
 from .hugging_face import TransformersEncoder as TransformersEncoder
+from .hugging_face_images import TransformersImageEncoder as TransformersImageEncoder
+from .hugging_face_sound import TransformersSoundEncoder as TransformersSoundEncoder
 from .image import ImageEncoder as ImageEncoder
 from .kept import save_tower as save_tower
 from .labels import LabelMatrix as LabelMatrix

@@ -23,6 +23,8 @@ from .dilated import DilatedConv
 from .ensemble import Ensemble
 from .gridnet import GridNet
 from .hugging_face import TransformersEncoder
+from .hugging_face_images import TransformersImageEncoder
+from .hugging_face_sound import TransformersSoundEncoder
 from .kept import read_tower
 from .labels import LabelNames
 from .mel_transformer import MelTransformer
@@ -57,13 +59,13 @@ class RunEncoder(Encoder):
 
 
 CHOICES: Registry[str, tuple[str, ...]] = {
-    "image": ("conv", "grid", "drawing", "vit", "timm:NAME", "timm:NAME@WEIGHTS"),
+    "image": ("conv", "grid", "drawing", "vit", "timm:NAME", "timm:NAME@FILE", "hf:FOLDER"),
     "text": ("ngram", "transformer", "hf:FOLDER", "st:FOLDER", "run:FOLDER"),
     "array": ("mlp", "affine"),
     "series": ("dilated", "affine"),
     "points": ("affine",),
     "video": ("clip",),
-    "audio": ("mel",),
+    "audio": ("mel", "hf:FOLDER"),
     "clicks": ("sasrec",),
     "graph": ("nodes", "smooth:STEPS"),
     "labels": ("names",),
@@ -79,6 +81,8 @@ _CLASSES: Registry[str, type[Encoder]] = {
     "ngram": NgramEncoder,
     "transformer": TextTransformer,
     "hf": TransformersEncoder,
+    "hf-image": TransformersImageEncoder,
+    "hf-audio": TransformersSoundEncoder,
     "st": SentenceTransformersEncoder,
     "run": RunEncoder,  # type: ignore[type-abstract]
     "mlp": MLP,
@@ -155,7 +159,7 @@ def build_encoder(
         raise SettingsError(f"no encoder {spec!r} reads the kind {kind!r}; choose one of: {choices}")
     if width is not None:
         options |= {"width": width}
-    made = _CLASSES[name]
+    made = _CLASSES.get(f"{name}-{kind}", _CLASSES[name])
     if unknown := sorted(set(options) - made.options()):
         raise SettingsError(
             f"encoder {spec!r} has no setting {', '.join(unknown)}; it has: {', '.join(sorted(made.options()))}"

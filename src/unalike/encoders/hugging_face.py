@@ -17,7 +17,7 @@ from unalike.files import read_json
 from unalike.views import Tokens
 
 from .base import Encoded
-from .model_folders import files_in, model_folder, readable, require_transformers, unpacked
+from .model_folders import files_in, model_folder, one_tower, readable, require_transformers, unpacked, vector_of
 from .seeding import seeded
 from .text import Side, TextEncoder, masked_mean
 
@@ -78,7 +78,7 @@ class TransformersEncoder(TextEncoder):
         self.config_of_model: Any = model.config
         if pooling != "own" and model.config.is_encoder_decoder:
             model = model.get_encoder()
-        self.model: Any = model
+        self.model: Any = one_tower(model, "text")
         self.pooling: Pooling = "own" if hasattr(model, "get_text_features") else pooling
         self._wanted = max_tokens
         limits = [tokenizer.model_max_length, positions_of(model) or UNBOUNDED**3]
@@ -248,12 +248,6 @@ def pool(tokens: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
     if pooling == "max":
         return tokens.masked_fill(~mask[:, :, None], -torch.inf).amax(1)
     return tokens[torch.arange(len(tokens), device=tokens.device), (mask.sum(1) - 1).clamp(min=0)]
-
-
-def vector_of(found: Any) -> Tensor:
-    """The vectors ``(B, D)`` that a model of two towers gives: as such, or as the pooled output of a tower."""
-    vector: Tensor = found if isinstance(found, Tensor) else found.pooler_output
-    return vector
 
 
 def _saved_pooling(folder: Path) -> str | list[str] | None:

@@ -12,6 +12,7 @@ from typing import Any
 import safetensors.torch
 import torch
 from safetensors import safe_open
+from torch import Tensor
 
 from unalike.errors import MissingExtra, RunError, SettingsError, UnalikeError
 
@@ -117,3 +118,24 @@ def _write_zeros(path: Path, shapes: bytes) -> None:
     except (ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise RunError(f"the shapes of {path.name} that the run holds are damaged: {error}") from error
     safetensors.torch.save_file(tensors, path, metadata={"format": "pt"})
+
+
+def one_tower(model: Any, kind: str) -> Any:
+    """A model of transformers without its tower for another kind of input, if it has two: that would only cost memory.
+
+    Args:
+        model: is changed.
+        kind: what is read, ``"text"`` or ``"image"``.
+    """
+    if hasattr(model, "get_text_features") and hasattr(model, "get_image_features"):
+        other = ("vision_model", "visual_projection") if kind == "text" else ("text_model", "text_projection")
+        for name in (*other, "logit_scale", "logit_bias"):
+            if hasattr(model, name):
+                delattr(model, name)
+    return model
+
+
+def vector_of(found: Any) -> Tensor:
+    """The vectors ``(B, D)`` that a model of two towers gives: as such, or as the pooled output of a tower."""
+    vector: Tensor = found if isinstance(found, Tensor) else found.pooler_output
+    return vector

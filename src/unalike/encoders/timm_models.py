@@ -143,13 +143,15 @@ def _restandardise(own: Mapping[str, Any]) -> nn.Module:
     mean, std = own.get("mean", IMAGENET_MEAN), own.get("std", IMAGENET_STD)
     if tuple(mean) == IMAGENET_MEAN and tuple(std) == IMAGENET_STD:
         return nn.Identity()
-    return _Affine(
+    return Restandardise(
         [s0 / s for s0, s in zip(IMAGENET_STD, std, strict=True)],
         [(m0 - m) / s for m0, m, s in zip(IMAGENET_MEAN, mean, std, strict=True)],
     )
 
 
-class _Affine(nn.Module):
+class Restandardise(nn.Module):
+    """Pictures ``(B, 3, H, W)`` times a number and plus a number, for each colour; no part of the weights."""
+
     def __init__(self, scale: Sequence[float], shift: Sequence[float]) -> None:
         super().__init__()
         self.scale: Tensor
