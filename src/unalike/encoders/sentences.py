@@ -76,7 +76,7 @@ class SentenceTransformersEncoder(TextEncoder):
         try:
             from sentence_transformers import SentenceTransformer
 
-            # The place of the modules since 5.4: what is older reads other prompts and other poolings.
+            # The modules' place since 5.4. Since 6 a folder's own code is not run, and what is cut can be counted.
             from sentence_transformers.sentence_transformer import modules  # noqa: F401
         except ImportError as error:
             raise MissingExtra("sentence-transformers", "text") from error
