@@ -53,7 +53,7 @@ class ArmProbe:
     loss64: tuple[float, ...] = ()
     weights64: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     vectors64: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    metrics64: Mapping[str, float] = field(default_factory=dict)
+    metrics64: Mapping[str, Any] = field(default_factory=dict)
     floors64: Mapping[str, Any] = field(default_factory=dict)
     choice64: tuple[float, ...] = ()
     loss32: tuple[float, ...] = ()
@@ -185,8 +185,6 @@ def same(one: Any, other: Any, limit: float) -> bool:
     if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
         return len(one) == len(other) and all(same(*pair, limit) for pair in zip(one, other, strict=True))
     if isinstance(one, (int, float)) and isinstance(other, (int, float)):
-        if math.isnan(one) or math.isnan(other):
-            return math.isnan(one) and math.isnan(other)
         return one == other or abs(one - other) <= limit * max(1.0, abs(one), abs(other))
     return bool(one == other)
 
@@ -282,6 +280,8 @@ def rounded(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return tuple(rounded(each) for each in value)
     if isinstance(value, (float, np.floating)):
+        if not math.isfinite(value):
+            return str(value)  # as JSON has it
         return float(f"{float(value):.13g}")
     if isinstance(value, np.integer):
         return int(value)
