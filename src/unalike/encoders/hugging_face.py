@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -17,7 +16,7 @@ from unalike.files import read_json
 from unalike.views import Tokens
 
 from .base import Encoded
-from .model_folders import files_in, model_folder, one_tower, readable, require_transformers, unpacked, vector_of
+from .model_folders import model_folder, one_tower, opened_again, readable, require_transformers, saved_files, vector_of
 from .seeding import seeded
 from .text import Side, TextEncoder, masked_mean
 
@@ -107,7 +106,7 @@ class TransformersEncoder(TextEncoder):
         return found
 
     def cut(self, texts: Sequence[str], counts: np.ndarray, side: Side | None = None) -> int:
-        full = [texts[row] for row in np.flatnonzero(counts >= self.length)]
+        full = [texts[row] for row in np.flatnonzero(counts >= self.length).tolist()]
         # One token more than fits shows which texts do not fit.
         return sum(len(ids) > self.length for ids in self._tokenised(full, self.length + 1)) if full else 0
 
@@ -132,10 +131,7 @@ class TransformersEncoder(TextEncoder):
         return {"name": "hf", "pooling": self.pooling, "max_tokens": self._wanted, "frozen": self.frozen}
 
     def assets(self) -> dict[str, bytes]:
-        with tempfile.TemporaryDirectory() as folder:
-            self.config_of_model.save_pretrained(folder)
-            self._tokenizer.save_pretrained(folder)
-            return files_in(Path(folder))
+        return saved_files(self.config_of_model, self._tokenizer)
 
     @classmethod
     def for_columns(cls, columns: Sequence[Column], *, given: str, size: int, **options: Any) -> Self:
@@ -144,15 +140,12 @@ class TransformersEncoder(TextEncoder):
 
     @classmethod
     def restore(cls, settings: Mapping[str, Any], assets: Mapping[str, bytes]) -> Self:
-        transformers = require_transformers()
-        with unpacked(assets) as folder:
-            config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model, tokenizer = opened_again(assets, "AutoTokenizer")
         rest = dict(settings)
         if "length" in rest:  # the setting's name in runs of earlier versions
             rest["max_tokens"] = rest.pop("length")
         encoder = cls.__new__(cls)
-        encoder._set(transformers.AutoModel.from_config(config), tokenizer, **rest)
+        encoder._set(model, tokenizer, **rest)
         return encoder
 
 

@@ -19,7 +19,7 @@ from unalike.views.image import IMAGENET_MEAN, IMAGENET_STD
 
 from .base import Encoded
 from .image import ImageEncoder
-from .model_folders import files_in, model_folder, one_tower, readable, require_transformers, unpacked, vector_of
+from .model_folders import model_folder, one_tower, opened_again, readable, require_transformers, saved_files, vector_of
 from .packed import IN_MEMORY, PackedImages
 from .seeding import seeded
 from .timm_models import Restandardise
@@ -160,10 +160,7 @@ class TransformersImageEncoder(ImageEncoder):
         return {"name": "hf-image", "pooling": self.pooling, "frozen": self.frozen}
 
     def assets(self) -> dict[str, bytes]:
-        with tempfile.TemporaryDirectory() as folder:
-            self.config_of_model.save_pretrained(folder)
-            self._processor.save_pretrained(folder)
-            return files_in(Path(folder))
+        return saved_files(self.config_of_model, self._processor)
 
     @classmethod
     def for_columns(cls, columns: Sequence[Column], *, given: str, size: int, **options: Any) -> Self:
@@ -172,12 +169,9 @@ class TransformersImageEncoder(ImageEncoder):
 
     @classmethod
     def restore(cls, settings: Mapping[str, Any], assets: Mapping[str, bytes]) -> Self:
-        transformers = require_transformers()
-        with unpacked(assets) as folder:
-            config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-            processor = transformers.AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        model, processor = opened_again(assets, "AutoImageProcessor")
         encoder = cls.__new__(cls)
-        encoder._set(transformers.AutoModel.from_config(config), processor, drawn=False, **settings)
+        encoder._set(model, processor, drawn=False, **settings)
         return encoder
 
 

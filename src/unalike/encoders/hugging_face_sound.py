@@ -18,7 +18,7 @@ from unalike.errors import DataError, SettingsError
 
 from .base import Encoded, Encoder
 from .mel_transformer import _recordings as recordings
-from .model_folders import files_in, model_folder, readable, require_transformers, unpacked
+from .model_folders import model_folder, opened_again, readable, require_transformers, saved_files
 from .packed import IN_MEMORY
 from .seeding import seeded
 from .sound import WINDOW, PackedSound, log_mel
@@ -176,17 +176,11 @@ class TransformersSoundEncoder(Encoder):
         return {"name": "hf-audio", "samples": self.samples, "frozen": self.frozen}
 
     def assets(self) -> dict[str, bytes]:
-        with tempfile.TemporaryDirectory() as folder:
-            self.model.config.save_pretrained(folder)
-            self._extractor.save_pretrained(folder)
-            return files_in(Path(folder))
+        return saved_files(self.model.config, self._extractor)
 
     @classmethod
     def restore(cls, settings: Mapping[str, Any], assets: Mapping[str, bytes]) -> Self:
-        transformers = require_transformers()
-        with unpacked(assets) as folder:
-            config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-            extractor = transformers.AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
+        model, extractor = opened_again(assets, "AutoFeatureExtractor")
         encoder = cls.__new__(cls)
-        encoder._set(transformers.AutoModel.from_config(config), extractor, **settings)
+        encoder._set(model, extractor, **settings)
         return encoder

@@ -92,6 +92,28 @@ def files_in(folder: Path, *, shapes_of_weights: bool = False) -> dict[str, byte
     return found
 
 
+def saved_files(*parts: Any) -> dict[str, bytes]:
+    """The files that parts of transformers, such as a configuration and a tokenizer, write of themselves."""
+    with tempfile.TemporaryDirectory() as folder:
+        for part in parts:
+            part.save_pretrained(folder)
+        return files_in(Path(folder))
+
+
+def opened_again(assets: Mapping[str, bytes], reader: str) -> tuple[Any, Any]:
+    """A model of transformers of the shape that `saved_files` kept, and what reads its inputs.
+
+    Args:
+        assets: the files.
+        reader: the name of its class in transformers, such as ``"AutoTokenizer"``.
+    """
+    transformers = require_transformers()
+    with unpacked(assets) as folder:
+        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+        reads = getattr(transformers, reader).from_pretrained(folder, local_files_only=True)
+    return transformers.AutoModel.from_config(config), reads
+
+
 @contextmanager
 def unpacked(assets: Mapping[str, bytes]) -> Iterator[Path]:
     """A folder with the files that `files_in` took, while it is needed; kept shapes become tensors of zeros.

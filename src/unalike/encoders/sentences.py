@@ -189,7 +189,7 @@ class SentenceTransformersEncoder(TextEncoder):
 
     def cut(self, texts: Sequence[str], counts: np.ndarray, side: Side | None = None) -> int:
         limit, way = self.limit(side), self._ways[side]
-        full = [] if limit is None else [texts[row] for row in np.flatnonzero(counts >= limit)]
+        full = [] if limit is None else [texts[row] for row in np.flatnonzero(counts >= limit).tolist()]
         if limit is None or not full:
             return 0
         first = _first(self.model, way.task)

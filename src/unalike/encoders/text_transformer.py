@@ -212,7 +212,7 @@ class TextTransformer(TextEncoder):
     def cut(self, texts: Sequence[str], counts: np.ndarray, side: Side | None = None) -> int:
         if self.document > self.length:
             return int((counts > self.length).sum())
-        full = [texts[row] for row in np.flatnonzero(counts == self.length)]
+        full = [texts[row] for row in np.flatnonzero(counts == self.length).tolist()]
         return sum(bool(one.overflowing) for one in self._tokenizer.encode_batch_fast(full))
 
     def window(self, texts: Tokens, generator: torch.Generator) -> Tokens:
