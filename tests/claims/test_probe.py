@@ -100,6 +100,7 @@ def test_float64_holds_whatever_the_code_asks_for():
     assert torch.ones(1).dtype == torch.float32
 
 
+@pytest.mark.slow
 def test_rounding_and_change_are_far_apart(tmp_path, monkeypatch):
     """Another number of threads is rounding; another weight decay is not, though it moves the loss by little."""
     row = read_row(RESULTS / f"{ROW}.json")
