@@ -9,7 +9,7 @@ from typing import Any
 from unalike import claims, systems
 from unalike.checks.depends import claim_code
 from unalike.checks.grounds import OwnBed, opened
-from unalike.checks.works import LearnerWork
+from unalike.checks.works.learner import LearnerWork
 from unalike.claims import Ground, Job, Outcome, Row
 from unalike.errors import SettingsError
 from unalike.records import Claim, Measure

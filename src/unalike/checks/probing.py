@@ -314,7 +314,7 @@ def _keep(slug: str, results: Path) -> Path:
 
 
 def by_worker(work: Callable[[str], Any], slugs: Sequence[str], jobs: int, tell: Callable[[str, Any], None]) -> Any:
-    found = {}
+    found: dict[str, Any] = {}
     if jobs < 1 or not slugs:
         for slug in slugs:
             tell(slug, found.setdefault(slug, work(slug)))

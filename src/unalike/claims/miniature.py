@@ -95,8 +95,8 @@ class Scale:
         """A ground with fewer rows to learn from and to be scored on, as far as its collection was left whole."""
         rng = np.random.default_rng(0)
         parts = {"train": self.rows, "validation": self.scored, "test": self.scored}
-        drawn = {name: np.sort(rng.permutation(getattr(ground, name))[:most]) for name, most in parts.items()}
-        return replace(ground, **drawn)
+        train, validation, test = (np.sort(rng.permutation(getattr(ground, each))[: parts[each]]) for each in parts)
+        return replace(ground, train=train, validation=validation, test=test)
 
 
 @dataclass(frozen=True)

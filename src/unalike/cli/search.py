@@ -15,7 +15,7 @@ from unalike.cli.tables import Column, Listing, first_line
 from unalike.errors import SettingsError
 
 if TYPE_CHECKING:
-    from unalike.runs.run import Found
+    from unalike.runs.search import Found
 
 READ_AS: Mapping[str, Any] = {"text": "words", "image": "picture", "audio": "recording", "video": "clip"}
 """How `unalike.Run.search` calls the kinds of queries; ``--by`` takes these names too."""

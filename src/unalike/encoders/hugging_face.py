@@ -62,7 +62,7 @@ class TransformersEncoder(TextEncoder):
             tokenizer = transformers.AutoTokenizer.from_pretrained(path, local_files_only=True)
         chosen, why = (pooling, "as was asked for") if pooling is not None else suited_pooling(path, model)
         self._set(model, tokenizer, chosen, max_tokens, frozen)
-        self._notes = [f"hf:{path.name} pools by {chosen!r}, {why}; reads {self.length} tokens of a text"]
+        self._notes: list[str] = [f"hf:{path.name} pools by {chosen!r}, {why}; reads {self.length} tokens of a text"]
         if prompts := _prompts(path):
             self._notes.append(
                 f"hf:{path.name} leaves out the prompts that the folder holds ({', '.join(prompts)}); st: reads them"
@@ -84,7 +84,7 @@ class TransformersEncoder(TextEncoder):
         own = min(limits) if min(limits) < UNBOUNDED**3 else max_tokens or UNBOUNDED
         self.length = self.most = min(max_tokens or own, own)
         self._tokenizer = tokenizer
-        self._notes: list[str] = []
+        self._notes = []
         self.pretrained = True
         training = model.training
         with torch.no_grad():

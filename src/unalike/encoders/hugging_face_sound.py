@@ -165,7 +165,7 @@ class TransformersSoundEncoder(Encoder):
             mask = self.model._get_feature_vector_attention_mask(tokens.shape[1], present.long()).bool()
             return Encoded(masked_mean(tokens, mask), tokens, mask)
         vectors: list[Tensor] = [waves.new_empty(0)] * len(waves)
-        for length in lengths.unique().tolist():
+        for length in torch.unique(lengths).tolist():
             rows = (lengths == length).nonzero()[:, 0]
             states = self.model(waves[rows, :length]).last_hidden_state
             for row, vector in zip(rows.tolist(), states.mean(1), strict=True):

@@ -92,8 +92,9 @@ class SentenceTransformersEncoder(TextEncoder):
         self._name, self.pretrained = path.name, True
         self._wanted: int | None = None
         with readable(path):
-            ways = {side: self._way(number, side) for number, side in enumerate((None, "query", "document"))}
-        self._ways: dict[Side | None, _Way] = ways
+            sides: tuple[Side | None, ...] = (None, "query", "document")
+            ways = {side: self._way(number, side) for number, side in enumerate(sides)}
+        self._ways = ways
         self._apart = _routed(self.model) or len({str(sorted(way.extra.items())) for way in ways.values()}) > 1
         training = self.model.training
         with readable(path), torch.no_grad():
@@ -110,10 +111,10 @@ class SentenceTransformersEncoder(TextEncoder):
         self._wanted = most
         for first in (path[0] for path in _paths(self.model) if most is not None):
             if not _is_bag(first):  # which cuts nothing off: `tokenise_as` does
-                first.max_seq_length = min(most, first.max_seq_length or most)
+                first.max_seq_length = min(most, int(first.max_seq_length or most))
                 for name in ("query_length", "document_length"):
                     if getattr(first, name, None) is not None:
-                        setattr(first, name, min(most, getattr(first, name)))
+                        setattr(first, name, min(most, int(getattr(first, name))))
 
     def _way(self, number: int, side: Side | None) -> _Way:
         prompts = {name: prompt for name, prompt in self.model.prompts.items() if prompt is not None}

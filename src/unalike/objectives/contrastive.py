@@ -76,7 +76,7 @@ def info_nce(
     """
     pairing = SameIndex() if pairing is None else pairing
     if symmetric:
-        further = AllNegatives()
+        further: Pairing = AllNegatives()
         if same is not None and extra_same is not None:
             further = Sparing(further, same[0] if isinstance(same, tuple) else same, extra_same)
         both = _both_sides(queries, keys, temperature, sparing(pairing, same), extra_negatives, further)

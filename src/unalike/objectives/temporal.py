@@ -65,8 +65,8 @@ def ts2vec(
     spared = None if same is None else alike(same, same).fill_diagonal_(False).repeat(2, 2)
     while True:
         if instance:
-            by_moment = (each.transpose(0, 1) for each in (first, second, present))
-            total = total + instance * _told_apart(*by_moment, spared)
+            one, other, there = (each.transpose(0, 1) for each in (first, second, present))
+            total = total + instance * _told_apart(one, other, there, spared)
         if instance < 1 and first.shape[1] > 1:
             total = total + (1 - instance) * _told_apart(first, second, present)
         resolutions += 1

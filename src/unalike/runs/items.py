@@ -123,9 +123,9 @@ class Items:
             column = collection[role]
             assert isinstance(column, LabelColumn)
             columns[role] = pa.array([column[row] for row in range(len(column))], pa.string())
-        for name, role in (("text", text_role), *((role, role) for role in answers if role != text_role)):
-            if role is not None:
-                texts = collection[role]
+        for name, told in (("text", text_role), *((role, role) for role in answers if role != text_role)):
+            if told is not None:
+                texts = collection[told]
                 columns[name] = pa.array([texts[row] for row in range(len(texts))], pa.string())
         labels = next((collection[role] for role in collection.roles("labels")), None)
         if isinstance(labels, LabelsColumn):

@@ -108,8 +108,8 @@ def with_splits(collection: Collection, holdout: float, seed: int, same: Samenes
     if held < 2:
         return collection.replace(splits={"train": rows})
     codes = None if collection.label is None else collection.label.codes
-    groups, together = collection.groups, None if same is None else same.components()
-    if together is not None and len(np.unique(together)) < (len(rows) if groups is None else len(np.unique(groups))):
+    groups, together = collection.groups, np.arange(len(rows)) if same is None else same.components()
+    if len(np.unique(together)) < (len(rows) if groups is None else len(np.unique(groups))):
         groups = together
     try:
         splits = make_splits(

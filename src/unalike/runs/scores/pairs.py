@@ -61,8 +61,8 @@ def _by_words(
     queries, documents = (
         [str(column[int(row)]) for row in rows] for column, (_, rows) in zip(columns, (asked, told), strict=True)
     )
-    grams = (evaluation.text_vectors(texts, fit_on=documents) for texts in (queries, documents))
-    found = {RAW["text"]: evaluation.retrieval(*grams, right, measures=list(MEASURES))}
+    ours, theirs = (evaluation.text_vectors(texts, fit_on=documents) for texts in (queries, documents))
+    found = {RAW["text"]: evaluation.retrieval(ours, theirs, right, measures=list(MEASURES))}
     try:
         return found | {"BM25": evaluation.bm25_retrieval(queries, documents, right, measures=list(MEASURES))}
     except MissingExtra:

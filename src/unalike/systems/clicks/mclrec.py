@@ -68,7 +68,8 @@ def parts(settings, task):
 
     def loss(looks):
         states, items = encoder.lessons(looks[0])
-        plain, learned = contrasts(*(encoder(each).vector for each in looks[1:]), looks.same)
+        first, second = (encoder(each).vector for each in looks[1:])
+        plain, learned = contrasts(first, second, looks.same)
         return objectives.next_item(states, encoder.items, items) + settings.weight * plain + settings.learned * learned
 
     return modules, look, contrasts, loss

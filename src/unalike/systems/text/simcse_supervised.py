@@ -53,15 +53,13 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
 
     def loss(seen):
         sentences, entailed, codes, contradicting, hard = seen
-        vectors = [
-            None if part is None else encoders.unit(head(encoder(part).vector))
-            for part in (sentences, entailed, contradicting)
-        ]
+        first, second = (encoders.unit(head(encoder(part).vector)) for part in (sentences, entailed))
         return objectives.info_nce(
-            *vectors[:2],
+            first,
+            second,
             temperature=settings.temperature,
             pairing=pairing.SharedText(codes),
-            extra_negatives=vectors[2],
+            extra_negatives=None if contradicting is None else encoders.unit(head(encoder(contradicting).vector)),
             same=seen.same,
             extra_same=hard,
         )
