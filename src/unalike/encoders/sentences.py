@@ -109,12 +109,14 @@ class SentenceTransformersEncoder(TextEncoder):
         if most is not None and most < 1:
             raise SettingsError(f"max_tokens={most}: of a text at least one token is read")
         self._wanted = most
-        for first in (path[0] for path in _paths(self.model) if most is not None):
+        if most is None:
+            return
+        for first in (path[0] for path in _paths(self.model)):
             if not _is_bag(first):  # which cuts nothing off: `tokenise_as` does
-                first.max_seq_length = min(most, int(first.max_seq_length or most))
+                first.max_seq_length = min(most, first.max_seq_length or most)
                 for name in ("query_length", "document_length"):
                     if getattr(first, name, None) is not None:
-                        setattr(first, name, min(most, int(getattr(first, name))))
+                        setattr(first, name, min(most, getattr(first, name)))
 
     def _way(self, number: int, side: Side | None) -> _Way:
         prompts = {name: prompt for name, prompt in self.model.prompts.items() if prompt is not None}
