@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import os
 import struct
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unalike.data import Failure, ImageColumn, decode, images, iter_decoded
+from unalike.data import Failure, ImageColumn, decode, decoding, iter_decoded, open_collection
 from unalike.data.images import MAX_PIXELS, read_header
 from unalike.errors import DataError
 
@@ -259,7 +260,7 @@ class TestIterDecoded:
 
     def test_of_whole_pictures_fewer_are_held(self, monkeypatch: pytest.MonkeyPatch) -> None:
         started = []
-        monkeypatch.setattr(images, "decode", lambda source, **options: started.append(1) or source)
+        monkeypatch.setattr(decoding, "decode", lambda source, **options: started.append(1) or source)
         column, most = ImageColumn(np.zeros((100, 4, 4), np.uint8)), 0
         for taken, _ in enumerate(iter_decoded(column), 1):
             most = max(most, len(started) - taken)
@@ -280,3 +281,23 @@ class TestIterDecoded:
         column = ImageColumn([np.zeros((10, 10), np.uint8)], max_pixels=99)
         ((_, outcome),) = iter_decoded(column)
         assert isinstance(outcome, Failure)
+
+
+def test_a_file_is_opened_once_for_its_header_and_once_for_its_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, ending in enumerate(("png", "jpg", "webp", "tif", "gif")):
+        Image.new("RGB", (9, 7), (number, 0, 0)).save(tmp_path / f"{number}.{ending}")
+    opened: list[str] = []
+    for module in (builtins, io):
+        real = module.open
+        monkeypatch.setattr(
+            module, "open", lambda file, *rest, real=real, **more: opened.append(str(file)) or real(file, *rest, **more)
+        )
+    collection = open_collection(tmp_path)
+    collection.fingerprint(), collection.repeated("image")
+    assert all(isinstance(picture, Image.Image) for _, picture in iter_decoded(collection["image"]))
+    pictures = [path for path in opened if path.startswith(str(tmp_path))]
+    assert len(pictures) == 2 * 5 and len(set(pictures)) == 5
+    fresh = ImageColumn(sorted(str(path) for path in tmp_path.iterdir()))
+    assert fresh.fingerprint() == collection["image"].fingerprint()

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from unalike.data import open_collection
-from unalike.data.series import lengths_of, read_ts, series_column
+from unalike.data.cases import lengths_of, series_column
+from unalike.data.ts_files import read_ts
 from unalike.errors import DataError
 
 

@@ -1,3 +1,4 @@
+from .cases import series_column as series_column
 from .catalogue import CATALOGUE as CATALOGUE
 from .catalogue import Card as Card
 from .catalogue import SetRecord as SetRecord
@@ -5,7 +6,6 @@ from .catalogue import card as card
 from .catalogue import find_record as find_record
 from .clicks import ClicksColumn as ClicksColumn
 from .clicks import leave_one_out as leave_one_out
-from .clicks import open_clicks as open_clicks
 from .collection import Collection as Collection
 from .collection import Repeats as Repeats
 from .collection import Skipped as Skipped
@@ -15,19 +15,18 @@ from .columns import Column as Column
 from .columns import ImageColumn as ImageColumn
 from .columns import LabelColumn as LabelColumn
 from .columns import TextColumn as TextColumn
+from .decoding import iter_decoded as iter_decoded
+from .events import open_clicks as open_clicks
 from .fetching import cache_folder as cache_folder
 from .fetching import fetch as fetch
 from .fetching import is_fetched as is_fetched
 from .graphs import GraphColumn as GraphColumn
-from .graphs import from_pyg as from_pyg
 from .graphs import open_nodes as open_nodes
 from .graphs import separated as separated
-from .graphs import to_pyg as to_pyg
 from .graphs import with_graph as with_graph
 from .graphs import with_loops as with_loops
 from .images import Failure as Failure
 from .images import decode as decode
-from .images import iter_decoded as iter_decoded
 from .labels import LabelsColumn as LabelsColumn
 from .media import AudioColumn as AudioColumn
 from .media import ClipColumn as ClipColumn
@@ -37,9 +36,10 @@ from .opening import open_set as open_set
 from .opening import open_set_clicks as open_set_clicks
 from .opening import open_table as open_table
 from .opening import weights as weights
+from .pyg import from_pyg as from_pyg
+from .pyg import to_pyg as to_pyg
 from .readers import open_collection as open_collection
 from .readers import verify_pictures as verify_pictures
-from .series import series_column as series_column
 from .sets.wordnet import wordnet_links as wordnet_links
 from .sound import Sound as Sound
 from .sound import decode_sound as decode_sound

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from unalike.data.cases import series_column
 from unalike.data.columns import ArrayColumn, Column, ImageColumn, LabelColumn, TextColumn
 from unalike.data.labels import LabelsColumn
 from unalike.data.media import AudioColumn, ClipColumn
-from unalike.data.series import series_column
 from unalike.data.sound import sound_column
 from unalike.data.tables import Table, Use
 from unalike.errors import DataError

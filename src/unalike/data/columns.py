@@ -7,14 +7,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image
 
-from unalike.data.images import MAX_PIXELS, ImageSource, decode
+from unalike.data.images import MAX_PIXELS, Header, ImageSource, check_file, decode, read_header
 from unalike.errors import DataError
 
 Indices = np.ndarray | Sequence[int]
@@ -129,6 +129,24 @@ class ImageColumn(Column):
         if row not in self._digests:
             self._digests[row] = _picture_digest(self.source(index))
         return self._digests[row]
+
+    def header(self, index: int) -> Header | None:
+        """What the picture of a row says before it is decoded; of a file that is opened for it the `digest` is kept.
+
+        Raises:
+            DataError: as `unalike.data.images.read_header` does.
+        """
+        row, source = int(self._rows[index]), self.source(index)
+        if not isinstance(source, str | Path) or row in self._digests:
+            return None if source is None else read_header(source, max_pixels=self.max_pixels)
+        try:
+            check_file(source)
+            with Path(source).open("rb") as file:
+                header = read_header(file, max_pixels=self.max_pixels)
+                self._digests[row] = _file_digest(file)
+        except (OSError, ValueError) as error:
+            raise DataError(getattr(error, "strerror", None) or str(error)) from error
+        return header
 
     def fingerprint(self) -> str:
         hasher = hashlib.blake2b(b"image", digest_size=16)
@@ -348,6 +366,12 @@ def _label_name(value: Any) -> str | None:
     return str(value).strip() or None
 
 
+def _file_digest(file: BinaryIO) -> bytes:
+    """16 bytes that tell a file's content from others, whatever was read of it before."""
+    file.seek(0)
+    return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
+
+
 def _picture_digest(source: ImageSource | None) -> bytes:
     hasher = hashlib.blake2b(digest_size=16)
     if isinstance(source, bytes):
@@ -355,8 +379,7 @@ def _picture_digest(source: ImageSource | None) -> bytes:
     elif isinstance(source, str | Path):
         try:
             with Path(source).open("rb") as file:
-                while block := file.read(1 << 20):
-                    hasher.update(block)
+                return _file_digest(file)
         except OSError as error:
             raise DataError(f"picture {source} cannot be read: {error.strerror}") from error
     elif source is not None:

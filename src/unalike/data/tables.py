@@ -359,6 +359,13 @@ def memory_table(source: Any) -> MemoryTable | None:
         raise DataError(f"the data frame has a column of mixed types: {error}") from error
 
 
+def table_of(source: Any, encoding: str | None) -> Table | None:
+    """A table from memory or from a file, its columns yet to be read; None for anything else."""
+    if isinstance(source, str | Path):
+        return open_table(Path(source), encoding) if Path(source).is_file() else None
+    return memory_table(source)
+
+
 def _flush(held: dict[str, list[Any]], parts: dict[str, list[pa.Array]], types: Mapping[str, pa.DataType]) -> None:
     for name, values in held.items():
         try:

@@ -1,0 +1,87 @@
+"""Tables to collections: roles are played by columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from unalike.data import casting, series, tables
+from unalike.data.assembling import How, assemble
+from unalike.data.collection import Collection, skip_unreadable
+from unalike.data.columns import Column, LabelColumn
+from unalike.errors import DataError
+
+
+def from_table(
+    table: tables.Table, how: How, name: str, base: Path, splits: Mapping[str, np.ndarray] | None = None
+) -> Collection:
+    named, roles, notes = how.columns_named(), dict(how.roles), []
+    classes = getattr(table, "classes", {})
+    if len(classes) == 1 and how.named["label"] is None and "label" not in roles:
+        named["label"] = next(iter(classes))
+    if not roles:
+        roles = casting.default_roles(table, name, named.values())
+        notes.append(
+            " and ".join(
+                f"the columns {column.replace(',', ', ')} are taken as {role}"
+                if "," in column and column not in table.columns
+                else f"the column {column} is taken as {role}"
+                for role, column in roles.items()
+            )
+        )
+    if "label" in named:
+        roles["label"] = named.pop("label")
+    parts = {role: casting.columns_of_role(table, role, column, name) for role, column in roles.items()}
+    uses: dict[str, tables.Use] = {}
+    for role, wanted in parts.items():
+        for column in wanted:
+            uses.setdefault(column, casting.use_of(role))
+    for column in named.values():
+        casting.require_column(table, column, name)
+        uses.setdefault(column, "anything")
+    if "series" in parts:
+        others = sorted(set(parts) - {"series", "label"})
+        if others:
+            raise DataError(
+                f"series and {', '.join(others)} in one table cannot be told apart; give series and a label"
+            )
+        times = next((each for each in table.columns if each.lower() in series.TIMES and each not in uses), None)
+        if times is not None and "id" in named:
+            uses[times] = "anything"
+        named |= {"label": parts["label"][0]} if "label" in parts else {}
+        return _from_long_table(table.read(uses), parts["series"], named, times, how, name)
+    data = table.read(uses)
+    columns = {}
+    for role, wanted in parts.items():
+        columns[role] = casting.column_from_table(role, data.select(wanted), base, how.max_pixels, classes)
+
+    def look_up(column: str) -> list[Any]:
+        return casting.as_values(data[column], column)
+
+    return assemble(columns, how, name, splits=splits, notes=notes, look_up=look_up)
+
+
+def _from_long_table(
+    data: pa.Table, channels: Sequence[str], named: Mapping[str, str], times: str | None, how: How, name: str
+) -> Collection:
+    """Series of a table, by their ids if these repeat."""
+    ids = casting.as_values(data[named["id"]], named["id"]) if "id" in named else None
+    reading, first = series.from_table(data, channels, ids, times, name)
+    owners = np.arange(len(data))
+    if ids is not None and len(first) < len(ids):
+        number = {ids[int(row)]: series_number for series_number, row in enumerate(first)}
+        owners = np.array([number[each] for each in ids], np.int64)
+
+    def look_up(column: str) -> list[Any]:
+        values = casting.as_values(data[column], column)
+        return series.labels_of_series(values, first, owners)
+
+    columns: dict[str, Column] = {"series": reading.column(name)}
+    if "label" in named:
+        columns["label"] = LabelColumn.from_values(look_up(named["label"]))
+    opened = assemble(columns, how, name, notes=reading.notes(), look_up=look_up)
+    return skip_unreadable(opened, reading.failures, tolerance=how.tolerance)
