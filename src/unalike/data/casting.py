@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from unalike.data.columns import ArrayColumn, Column, ImageColumn, LabelColumn, 
 from unalike.data.labels import LabelsColumn
 from unalike.data.media import AudioColumn, ClipColumn
 from unalike.data.sound import sound_column
-from unalike.data.tables import Table, Use
+from unalike.data.table_base import Table, Use
 from unalike.errors import DataError
 
 KINDS = ("image", "text", "audio", "video", "array", "series", "label", "labels")
@@ -231,7 +232,19 @@ def column_of(kind: str, values: Any, max_pixels: int) -> Column:
 
 def _paths(values: pa.ChunkedArray, base: Path) -> list[str | None]:
     folder = str(base)
-    return [os.path.join(folder, path) if path else None for path in values.to_pylist()]  # noqa: PTH118 (10 x Path)
+    return [located(os.path.join(folder, path)) if path else None for path in values.to_pylist()]  # noqa: PTH118
+
+
+def located(path: str) -> str:
+    """The path of a file that a table of another machine names: Windows' backslashes, a Mac's way to write accents.
+
+    A path that leads to a file stays as it is, and so does one that leads nowhere however it is written.
+    """
+    if (path.isascii() and "\\" not in path) or os.path.exists(path):  # noqa: PTH110 (10 x Path)
+        return path
+    written = [path, path.replace("\\", "/")]
+    spelt = [*written, *(unicodedata.normalize(form, each) for each in written for form in ("NFC", "NFD"))]
+    return next((each for each in spelt if os.path.exists(each)), path)  # noqa: PTH110
 
 
 def _wrong_type(kind: pa.DataType, column: str, expected: str) -> DataError:

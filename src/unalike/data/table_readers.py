@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from unalike.data import casting, series, tables
+from unalike.data import casting, series
 from unalike.data.assembling import How, assemble
 from unalike.data.collection import Collection, skip_unreadable
 from unalike.data.columns import Column, LabelColumn
+from unalike.data.table_base import Table, Use
 from unalike.errors import DataError
 
 
 def from_table(
-    table: tables.Table, how: How, name: str, base: Path, splits: Mapping[str, np.ndarray] | None = None
+    table: Table, how: How, name: str, base: Path, splits: Mapping[str, np.ndarray] | None = None
 ) -> Collection:
     named, roles, notes = how.columns_named(), dict(how.roles), []
     classes = getattr(table, "classes", {})
@@ -36,7 +37,7 @@ def from_table(
     if "label" in named:
         roles["label"] = named.pop("label")
     parts = {role: casting.columns_of_role(table, role, column, name) for role, column in roles.items()}
-    uses: dict[str, tables.Use] = {}
+    uses: dict[str, Use] = {}
     for role, wanted in parts.items():
         for column in wanted:
             uses.setdefault(column, casting.use_of(role))
