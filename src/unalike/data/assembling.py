@@ -14,7 +14,6 @@ from unalike.data.collection import TOLERANCE, Collection, skip_unreadable
 from unalike.data.columns import ArrayColumn, Column, ImageColumn, LabelColumn
 from unalike.data.decoding import iter_headers
 from unalike.data.images import Failure
-from unalike.data.labels import LabelsColumn
 from unalike.data.media import AudioColumn
 from unalike.data.wording import counted
 from unalike.errors import DataError
@@ -64,7 +63,7 @@ def assemble(
             if look_up is None:
                 raise DataError(f"{what}={given!r} names a column, and {name} has none; give one value a row")
             given = look_up(given)
-        return given.tolist() if isinstance(given, np.ndarray) else given
+        return given.tolist() if isinstance(given, np.ndarray) else casting.listed(given)
 
     columns = dict(columns)
     labels, groups, chosen = (None if "label" in columns else values("label")), values("group"), values("id")
@@ -91,7 +90,7 @@ def complete(collection: Collection, tolerance: float) -> Collection:
     if not entries:
         raise DataError(f"{collection.name} has labels and nothing that they label; name a column of pictures or texts")
     for column in collection.columns.values():
-        notes += column.notes if isinstance(column, LabelsColumn) else ()
+        notes += column.notes
     failures: dict[int, Failure] = {}
     animated = 0
     empty = np.ones(len(collection), bool)

@@ -17,6 +17,7 @@ from unalike.data.cases import series_column
 from unalike.data.columns import ArrayColumn, Column, ImageColumn, LabelColumn, TextColumn
 from unalike.data.labels import LabelsColumn
 from unalike.data.media import AudioColumn, ClipColumn
+from unalike.data.pixels import as_numpy, as_sources
 from unalike.data.sound import sound_column
 from unalike.data.table_base import Table, Use
 from unalike.errors import DataError
@@ -210,9 +211,11 @@ def column_of(kind: str, values: Any, max_pixels: int) -> Column:
     """A column of one kind out of values in memory."""
     if isinstance(values, Column):
         return values
+    values = as_numpy(values) if hasattr(values, "detach") else listed(values)
     match kind:
         case "image":
-            return ImageColumn(values, max_pixels=max_pixels)
+            sources, notes = as_sources(values)
+            return ImageColumn(sources, max_pixels=max_pixels, notes=notes)
         case "text":
             return TextColumn(values)
         case "array":
@@ -228,6 +231,15 @@ def column_of(kind: str, values: Any, max_pixels: int) -> Column:
         case "labels":
             return LabelsColumn.from_values(values)
     raise DataError(f"there is no kind of column {kind!r}; the kinds are {', '.join(KINDS)}")
+
+
+def listed(values: Any) -> Any:
+    """Values with None where one is missing, as pandas and NumPy write it otherwise; what is no such list as it is."""
+    if hasattr(values, "isna") and hasattr(values, "tolist"):
+        return [None if gone else value for value, gone in zip(values.tolist(), values.isna(), strict=True)]
+    if isinstance(values, list | tuple) or (isinstance(values, np.ndarray) and values.dtype == object):
+        return [None if isinstance(value, float) and value != value else value for value in values]
+    return values
 
 
 def _paths(values: pa.ChunkedArray, base: Path) -> list[str | None]:

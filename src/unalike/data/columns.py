@@ -29,6 +29,9 @@ class Column(ABC):
 
     kind: str
 
+    notes: tuple[str, ...] = ()
+    """What a user should know of how it was made."""
+
     @abstractmethod
     def __len__(self) -> int: ...
 
@@ -66,6 +69,7 @@ class ImageColumn(Column):
             missing; also one uint8 array ``(N, H, W)`` or ``(N, H, W, 3)``, or a pyarrow array of encoded files,
             which stay where they are.
         max_pixels: largest picture that is decoded, in pixels.
+        notes: what a user should know of how the column was made.
 
     Raises:
         DataError: when an entry is asked for that cannot be read.
@@ -83,8 +87,10 @@ class ImageColumn(Column):
         sources: Sequence[ImageSource | None] | np.ndarray | pa.Array | pa.ChunkedArray,
         *,
         max_pixels: int = MAX_PIXELS,
+        notes: Sequence[str] = (),
     ) -> None:
         self._sources: Any = sources
+        self.notes = tuple(notes)
         self._rows = np.arange(len(sources))
         self._digests: dict[int, bytes] = {}
         self.max_pixels = max_pixels
@@ -110,6 +116,7 @@ class ImageColumn(Column):
     def select(self, indices: Indices) -> ImageColumn:
         chosen = ImageColumn.__new__(ImageColumn)
         chosen._sources, chosen._digests, chosen.max_pixels = self._sources, self._digests, self.max_pixels
+        chosen.notes = self.notes
         chosen._rows = self._rows[np.asarray(indices, np.int64)]
         return chosen
 

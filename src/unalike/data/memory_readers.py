@@ -13,6 +13,7 @@ from unalike.data import casting, sound
 from unalike.data.assembling import ACCEPTED, How, assemble, based
 from unalike.data.collection import Collection
 from unalike.data.images import PICTURE_SUFFIXES
+from unalike.data.pixels import as_numpy, is_picture, is_pictures
 from unalike.errors import DataError
 
 
@@ -56,14 +57,13 @@ def from_memory(source: Any, how: How) -> Collection:
         return assemble(columns, how, name)
     if isinstance(source, Image.Image):
         source = [source]
-    if not isinstance(source, np.ndarray) and hasattr(source, "__array__"):
-        source = np.asarray(source)
+    source = as_numpy(source)
     if isinstance(source, np.ndarray) and source.dtype.kind not in "OUS":
         kind = _kind_of_array(source)
         return assemble({kind: casting.column_of(kind, source, how.max_pixels)}, how, name)
     if not isinstance(source, Iterable):
         raise DataError(f"a {type(source).__name__} is nothing that can be opened. Accepted: {ACCEPTED}")
-    items = list(source)
+    items = [as_numpy(item) for item in source]
     kind = _kind_of_items(items)
     column = casting.column_of(kind, based(items, how.base), how.max_pixels)
     paths = [str(item) for item in items if isinstance(item, str | Path)]
@@ -88,10 +88,9 @@ def load_numpy(path: Path) -> dict[str, np.ndarray]:
 
 
 def _kind_of_array(array: np.ndarray) -> str:
-    pictures = array.dtype == np.uint8 and (array.ndim == 3 or (array.ndim == 4 and array.shape[3] in (1, 3, 4)))
     if array.dtype.kind == "f" and array.ndim == 3:
         return "series"
-    return "image" if pictures else "array"
+    return "image" if is_pictures(array) else "array"
 
 
 def _kind_of_items(items: Sequence[Any]) -> str:
@@ -105,13 +104,9 @@ def _kind_of_items(items: Sequence[Any]) -> str:
         isinstance(item, str | Path) and Path(item).suffix.lower() in sound.SOUND_SUFFIXES for item in there
     ):
         return "audio"
-    if all(isinstance(item, str | Path | bytes | Image.Image) or _is_picture(item) for item in there):
+    if all(isinstance(item, str | Path | bytes | Image.Image) or is_picture(item) for item in there):
         return "image"
     if all(isinstance(item, list | tuple | np.ndarray) for item in there):
         return "array"
     types = sorted({type(item).__name__ for item in there})
     raise DataError(f"a list of {', '.join(types)} is of no known kind. Accepted: {ACCEPTED}")
-
-
-def _is_picture(item: Any) -> bool:
-    return isinstance(item, np.ndarray) and item.dtype == np.uint8 and item.ndim in (2, 3)

@@ -123,8 +123,7 @@ def _from_path(path: Path, how: How) -> Collection:
     except (OSError, RuntimeError, ValueError) as error:  # a name too long, a home that is not there, a NUL
         raise DataError(f"{str(path)[:80]!r} is no path that can be opened: {error}. Accepted: {ACCEPTED}") from error
     if is_folder and tables.is_saved_dataset(path):
-        saved, splits = tables.open_saved_dataset(path)
-        return from_table(saved, how, name, Path(how.base or path), splits)
+        return from_table(tables.open_saved_dataset(path), how, name, Path(how.base or path))
     if is_folder:
         films = folders.list_others(path, clips.CLIP_SUFFIXES)
         if films is not None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
+
+from unalike.errors import DataError
 
 Use = Literal["strings", "numbers", "anything", "labels"]
 """What a column is read for: strings (texts, paths), numbers (a feature), anything that names (label, group, id), or
@@ -40,10 +43,23 @@ class MemoryTable:
     table: pa.Table
     classes: dict[str, list[str]] = field(default_factory=dict)
     """Names of the classes of columns that hold class numbers."""
+    splits: dict[str, np.ndarray] = field(default_factory=dict)
+    """Row numbers by split."""
+    pictures: dict[str, list[Any]] = field(default_factory=dict)
+    """Columns of pictures that are objects, which Arrow does not hold."""
+    order: Sequence[str] = ()
+    """The names of all columns, where some are pictures."""
+
+    def __post_init__(self) -> None:
+        names = self.table.column_names
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise DataError(f"the table has several columns named {', '.join(twice)}; give each its own name")
 
     @property
     def columns(self) -> Mapping[str, pa.DataType]:
-        return dict(zip(self.table.column_names, self.table.schema.types, strict=True))
+        types = dict(zip(self.table.column_names, self.table.schema.types, strict=True))
+        return {name: types.get(name, pa.binary()) for name in self.order or types}
 
     def read(self, uses: Mapping[str, Use]) -> pa.Table:
-        return self.table.select(list(uses))
+        return self.table.select([name for name in uses if name not in self.pictures])

@@ -12,14 +12,14 @@ import pyarrow as pa
 from unalike.data import casting, series
 from unalike.data.assembling import How, assemble
 from unalike.data.collection import Collection, skip_unreadable
-from unalike.data.columns import Column, LabelColumn
+from unalike.data.columns import Column, ImageColumn, LabelColumn
+from unalike.data.memory_tables import picture_sources
 from unalike.data.table_base import Table, Use
 from unalike.errors import DataError
 
 
-def from_table(
-    table: Table, how: How, name: str, base: Path, splits: Mapping[str, np.ndarray] | None = None
-) -> Collection:
+def from_table(table: Table, how: How, name: str, base: Path) -> Collection:
+    """A collection of the columns that play the asked roles."""
     named, roles, notes = how.columns_named(), dict(how.roles), []
     classes = getattr(table, "classes", {})
     if len(classes) == 1 and how.named["label"] is None and "label" not in roles:
@@ -56,14 +56,24 @@ def from_table(
         named |= {"label": parts["label"][0]} if "label" in parts else {}
         return _from_long_table(table.read(uses), parts["series"], named, times, how, name)
     data = table.read(uses)
-    columns = {}
+    columns: dict[str, Column] = {}
     for role, wanted in parts.items():
+        held = picture_sources(table, wanted[0])
+        if held is not None:
+            columns[role] = _as_pictures(held, wanted[0], role, how)
+            continue
         columns[role] = casting.column_from_table(role, data.select(wanted), base, how.max_pixels, classes)
 
     def look_up(column: str) -> list[Any]:
         return casting.as_values(data[column], column)
 
-    return assemble(columns, how, name, splits=splits, notes=notes, look_up=look_up)
+    return assemble(columns, how, name, splits=getattr(table, "splits", None), notes=notes, look_up=look_up)
+
+
+def _as_pictures(held: tuple[Any, tuple[str, ...]], column: str, role: str, how: How) -> ImageColumn:
+    if role.split(":")[0] != "image":
+        raise DataError(f"the column {column!r} holds pictures, which cannot be {role}; take it with --image {column}")
+    return ImageColumn(held[0], max_pixels=how.max_pixels, notes=held[1])
 
 
 def _from_long_table(

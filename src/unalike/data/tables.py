@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
@@ -15,6 +13,8 @@ import pyarrow.parquet
 from unalike.data.csv_tables import CSV_SUFFIXES as CSV_SUFFIXES
 from unalike.data.csv_tables import CsvTable
 from unalike.data.json_tables import JSON_SUFFIXES, JsonTable
+from unalike.data.memory_tables import memory_table as memory_table
+from unalike.data.memory_tables import of_datasets
 from unalike.data.table_base import COMPRESSED, ROWS, MemoryTable, Use
 from unalike.data.table_base import Table as Table
 from unalike.errors import DataError, MissingExtra
@@ -65,11 +65,8 @@ def is_saved_dataset(folder: Path) -> bool:
     )
 
 
-def open_saved_dataset(folder: Path) -> tuple[MemoryTable, dict[str, np.ndarray]]:
+def open_saved_dataset(folder: Path) -> MemoryTable:
     """A Hugging Face dataset from a disk, as a mapped table: nothing is decoded, pictures and sound stay bytes.
-
-    Returns:
-        The table, and the row numbers of each split if there are splits.
 
     Raises:
         MissingExtra: the package `datasets` is not installed.
@@ -82,29 +79,7 @@ def open_saved_dataset(folder: Path) -> tuple[MemoryTable, dict[str, np.ndarray]
         loaded = datasets.load_from_disk(str(folder))
     except Exception as error:  # a damaged folder fails in json, in pyarrow or in datasets itself
         raise DataError(f"{folder} cannot be read as a Hugging Face dataset: {error}") from error
-    parts = dict(loaded) if isinstance(loaded, datasets.DatasetDict) else {"": loaded}
-    tables = [part.with_format("arrow")[:] for part in parts.values()]
-    classes = {
-        name: list(feature.names)
-        for name, feature in next(iter(parts.values())).features.items()
-        if isinstance(feature, datasets.ClassLabel)
-    }
-    ends = np.cumsum([0, *(len(part) for part in tables)])
-    splits = {split: np.arange(ends[i], ends[i + 1]) for i, split in enumerate(parts) if split}
-    return MemoryTable(pa.concat_tables(tables), classes), splits
-
-
-def memory_table(source: Any) -> MemoryTable | None:
-    """A pyarrow table or a pandas data frame as a table; None for anything else. Pandas is never imported for it."""
-    if isinstance(source, pa.Table):
-        return MemoryTable(source)
-    pandas = sys.modules.get("pandas")
-    if pandas is None or not isinstance(source, pandas.DataFrame):
-        return None
-    try:
-        return MemoryTable(pa.Table.from_pandas(source, preserve_index=False))
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise DataError(f"the data frame has a column of mixed types: {error}") from error
+    return of_datasets(loaded)
 
 
 def table_of(source: Any, encoding: str | None) -> Table | None:
