@@ -23,8 +23,9 @@ Values: TypeAlias = str | Sequence[Any] | np.ndarray
 
 ACCEPTED = (
     "a folder of pictures, clips, recordings or series, a picture, a clip, a recording, a .csv, .tsv, .parquet, .jsonl,"
-    " .npy, .npz or .ts file, or the folder of a saved Hugging Face dataset; in Python also a list of pictures, paths"
-    " or strings, an array, a mapping of roles to such lists, or a data frame"
+    " .json, .arrow, .feather, .tar, .txt, .npy, .npz or .ts file, a folder or a pattern of such tables, or the folder"
+    " of a saved Hugging Face dataset; in Python also a list of pictures, paths, strings or rows, an array, a mapping"
+    " of roles to such lists, a data frame, or a Hugging Face dataset"
 )
 
 
@@ -122,6 +123,12 @@ def complete(collection: Collection, tolerance: float) -> Collection:
     label = collection.label
     if label is not None:
         used = np.unique(label.codes[label.present])
+        if len(used) == label.present.sum() and len(used) > 2:
+            alone = (
+                f"each of {len(used):,} rows has a label of its own, so that no two rows are alike; a number that is "
+                "measured is a target: --target COLUMN, which the system supremix learns from"
+            )
+            collection = collection.replace(notes=(*collection.notes, alone))
         if len(used) < 2:
             only = f"all labels are {label.names[used[0]]!r}" if len(used) else "all labels are missing"
             note = f"{only}: scores that compare classes are not defined"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +22,7 @@ from unalike.data.media import AudioColumn, ClipColumn
 from unalike.data.pixels import as_numpy, as_sources
 from unalike.data.sound import sound_column
 from unalike.data.table_base import Table, Use
+from unalike.data.wording import few
 from unalike.errors import DataError
 
 KINDS = ("image", "text", "audio", "video", "array", "series", "label", "labels")
@@ -33,7 +36,7 @@ def default_roles(table: Table, name: str, taken: Iterable[str]) -> dict[str, st
     Raises:
         DataError: there are several readings, or none. The message lists the columns and the flags.
     """
-    columns = {column: kind for column, kind in table.columns.items() if column not in set(taken)}
+    columns = {column: kind for column, kind in table.columns.items() if column not in {*taken, "__key__"}}
     pictures = [column for column, kind in columns.items() if _is_encoded(kind)]
     texts = [column for column, kind in columns.items() if _is_string(kind)]
     numbers = [column for column, kind in columns.items() if _is_number(kind) or _is_number_list(kind)]
@@ -42,7 +45,7 @@ def default_roles(table: Table, name: str, taken: Iterable[str]) -> dict[str, st
     if not pictures and not texts and numbers:
         return {"array": numbers[0] if len(numbers) == 1 else ",".join(numbers)}
     raise DataError(
-        f"{name} has the columns {', '.join(table.columns) or '(none)'}. Say which of them hold pictures and which hold"
+        f"{name} has the columns {few(table.columns)}. Say which of them hold pictures and which hold"
         " texts: --image COLUMN --text COLUMN, in Python roles={'image': COLUMN, 'text': COLUMN}; events are told by"
         " --user COLUMN --item COLUMN, nodes of a graph by --edges FILE"
     )
@@ -56,11 +59,26 @@ def columns_of_role(table: Table, role: str, column: str, name: str) -> list[str
     """
     if role.split(":")[0] not in KINDS:
         raise DataError(f"the role {role!r} is of no known kind; a role is {', '.join(KINDS)}, or such as 'text:de'")
-    several = role.split(":")[0] in ("array", "series") and column not in table.columns and "," in column
-    wanted = [part.strip() for part in column.split(",")] if several else [column]
+    several = role.split(":")[0] in ("array", "series") and column not in table.columns
+    parts = [part.strip() for part in column.split(",")] if several else [column]
+    wanted = [each for part in parts for each in (_ranged(table, part) if several else [part])]
     for each in wanted:
         require_column(table, each, name)
     return wanted
+
+
+def _ranged(table: Table, part: str) -> list[str]:
+    """The columns of a range (``t0..t1999``, by their numbers) or of a pattern (``t*``, in the order of the table)."""
+    ends = re.fullmatch(r"(.*?)(\d+)\.\.\1(\d+)", part)
+    if part in table.columns or not (ends or re.search(r"[*?]", part)):
+        return [part]
+    if not ends:
+        return [each for each in table.columns if fnmatch.fnmatchcase(each, part)] or [part]
+    prefix, first, last = ends[1], int(ends[2]), int(ends[3])
+    width = len(ends[2]) if ends[2].startswith("0") else 0
+    if first > last:
+        raise DataError(f"the range {part} runs backwards; expected the smaller number first")
+    return [f"{prefix}{number:0{width}}" for number in range(first, last + 1)]
 
 
 def use_of(role: str) -> Use:
@@ -110,7 +128,7 @@ def require_column(table: Table, column: str, name: str) -> None:
     if column not in table.columns:
         near = difflib.get_close_matches(column, table.columns, 1)
         hint = f". Did you mean {near[0]!r}?" if near else ""
-        raise DataError(f"{name} has no column {column!r}; it has {', '.join(table.columns) or '(none)'}{hint}")
+        raise DataError(f"{name} has no column {column!r}; it has {few(table.columns)}{hint}")
 
 
 def as_text(values: pa.ChunkedArray, column: str) -> TextColumn:

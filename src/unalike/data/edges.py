@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from unalike.data import tables
 from unalike.data.collection import Collection
 from unalike.data.columns import ArrayColumn, Column, ImageColumn
+from unalike.data.wording import few
 from unalike.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _two_columns(edges: Any, encoding: str | None) -> list[pa.Array]:
     names = list(table.columns)
     ends = next((pair for pair in ENDS if set(pair) <= set(names)), tuple(names[:2]))
     if len(ends) != 2:
-        raise DataError(f"{edges} has the columns {', '.join(names) or '(none)'}; edges have two columns of ids")
+        raise DataError(f"{edges} has the columns {few(names)}; edges have two columns of ids")
     read = table.read(dict.fromkeys(ends, "anything"))
     return [_ids(read[name]) for name in ends]
 

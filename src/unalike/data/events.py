@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from unalike.data.clicks import ClicksColumn
 from unalike.data.collection import Collection
 from unalike.data.tables import table_of
-from unalike.data.wording import counted
+from unalike.data.wording import counted, few
 from unalike.errors import DataError
 
 
@@ -97,7 +97,7 @@ def read_columns(source: Any, columns: Mapping[str, str], name: str, encoding: s
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise DataError(
                 f"{name} has no column {column!r} for the {role} of an event; it has "
-                f"{', '.join(table.columns) or '(none)'}.{hint} Name it with --{role} COLUMN"
+                f"{few(table.columns)}.{hint} Name it with --{role} COLUMN"
             )
     return table.read(dict.fromkeys(columns.values(), "anything"))
 

@@ -94,6 +94,8 @@ def from_series(folder: Path, found: folders.PictureFolder, how: How, name: str)
         first = next(iter(reading.failures.items()))
         raise DataError(f"none of the series in {folder} can be read, such as {ids[first[0]]}: {first[1].reason}")
     notes = reading.notes()
+    if not all(path.lower().endswith((".ts", ".npy")) for path in found.paths):
+        notes.insert(0, f"each of {counted(len(found.paths), 'file')} is taken as one series, its rows as steps")
     if found.others:
         notes.append(f"{counted(found.others, 'file is no series and is', 'files are no series and are')} ignored")
     columns: dict[str, Column] = {"series": reading.column(name)}

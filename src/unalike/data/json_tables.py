@@ -76,6 +76,14 @@ class JsonTable:
 
     def _rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
         with TextReading(self._path, self._encoding), open_text(self._path, self._encoding) as file:
+            if ".json" in (suffix.lower() for suffix in self._path.suffixes):
+                try:
+                    whole = json.load(file)
+                except (json.JSONDecodeError, RecursionError):  # one object a line, then
+                    file.seek(0)
+                else:
+                    yield from enumerate(_rows_of(whole, self._path), 1)
+                    return
             for number, line in enumerate(file, 1):
                 if not line.strip():
                     continue
@@ -88,6 +96,22 @@ class JsonTable:
                         f"{self._path}, line {number}: expected one object a line ({{...}}): {_short(line)}"
                     )
                 yield number, row
+
+
+def _rows_of(whole: Any, path: Path) -> list[dict[str, Any]]:
+    """The rows of a file that is one JSON value: a list of objects, one under a key, or a list for each column."""
+    if isinstance(whole, dict):
+        tables = [value for value in whole.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
+        lists = [value for value in whole.values() if isinstance(value, list)]
+        if len(tables) == 1:
+            whole = tables[0]
+        elif whole and len(lists) == len(whole) and len({len(value) for value in lists}) == 1 and not tables:
+            return [dict(zip(whole, values, strict=True)) for values in zip(*whole.values(), strict=True)]
+        else:
+            whole = [whole]
+    if not isinstance(whole, list) or not all(isinstance(row, dict) for row in whole):
+        raise DataError(f"{path}: expected a list of objects ([{{...}}, ...]), or one object a line")
+    return whole
 
 
 def _flush(held: dict[str, list[Any]], parts: dict[str, list[pa.Array]], types: Mapping[str, pa.DataType]) -> None:

@@ -105,4 +105,7 @@ def _pictures(values: Any) -> list[Any] | None:
 def picture_sources(table: Any, column: str) -> tuple[Any, tuple[str, ...]] | None:
     """Pictures that a table holds as objects, ready for an `ImageColumn`, with notes; None of any other column."""
     held = getattr(table, "pictures", {}).get(column)
-    return None if held is None else as_sources(held)
+    if held is None:
+        return None
+    # Those of an archive stay there.
+    return as_sources(held) if isinstance(held, list) else (held, ())

@@ -15,7 +15,10 @@ from unalike.data.folder_readers import from_clips, from_pictures, from_series, 
 from unalike.data.images import MAX_PIXELS, PICTURE_SUFFIXES, Failure
 from unalike.data.media import AudioColumn, ClipColumn
 from unalike.data.memory_readers import from_arrays, from_memory, load_numpy
+from unalike.data.shards import ShardedTable, matched, sharded, split_named
 from unalike.data.table_readers import from_table
+from unalike.data.tar_files import open_tar
+from unalike.data.wording import counted
 from unalike.errors import DataError
 
 
@@ -101,6 +104,18 @@ def open_collection(
     return opened
 
 
+def _from_several(paths: list[Path], how: How, name: str) -> Collection:
+    """What a pattern found: pictures, tar shards, or the files of one table."""
+    endings = {path.suffix.lower() for path in paths}
+    base = Path(how.base or paths[0].parent)
+    if endings <= PICTURE_SUFFIXES:
+        column = ImageColumn([str(path) for path in paths], max_pixels=how.max_pixels)
+        return assemble({"image": column}, how, name, ids=[str(path) for path in paths])
+    if endings == {".tar"}:
+        return from_table(open_tar(paths), how, name, base)
+    return from_table(ShardedTable(paths, how.encoding, [split_named(path) for path in paths]), how, name, base)
+
+
 def verify_pictures(collection: Collection, *, tolerance: float = TOLERANCE, workers: int = 2) -> Collection:
     """Decode every picture once and skip those that fail, as `skip_unreadable` allows.
 
@@ -122,6 +137,9 @@ def _from_path(path: Path, how: How) -> Collection:
         is_folder, is_file, name = path.is_dir(), path.is_file(), how.name or path.resolve().name
     except (OSError, RuntimeError, ValueError) as error:  # a name too long, a home that is not there, a NUL
         raise DataError(f"{str(path)[:80]!r} is no path that can be opened: {error}. Accepted: {ACCEPTED}") from error
+    several = [] if is_folder or is_file else matched(str(path))
+    if several:
+        return _from_several(several, how, how.name or path.parent.resolve().name)
     if is_folder and tables.is_saved_dataset(path):
         return from_table(tables.open_saved_dataset(path), how, name, Path(how.base or path))
     if is_folder:
@@ -131,6 +149,15 @@ def _from_path(path: Path, how: How) -> Collection:
         heard = folders.list_others(path, sound.SOUND_SUFFIXES)
         if heard is not None:
             return from_sounds(path, heard, how, name)
+        tars = folders.list_others(path, {".tar"})
+        if tars is not None:
+            return from_table(open_tar([Path(each) for each in tars.paths]), how, name, Path(how.base or path))
+        parts = folders.list_others(path, tables.TABLE_SUFFIXES)
+        table = None if parts is None else sharded(parts, bool(how.roles or how.columns_named()), how.encoding)
+        if parts is not None and table is not None:
+            told = f"{counted(len(parts.paths), 'file is', 'files are')} read as one table"
+            opened = from_table(table, how, name, Path(how.base or path))
+            return opened.replace(notes=(told, *opened.notes))
         found = folders.list_others(path, series.SERIES_SUFFIXES, at_least=2) or folders.list_others(path, {".ts"})
         return from_pictures(path, how, name) if found is None else from_series(path, found, how, name)
     if not is_file:
@@ -149,6 +176,8 @@ def _from_path(path: Path, how: How) -> Collection:
     if ending == ".ts":
         alone = folders.PictureFolder([str(path)], [path.name], None, {}, 0)
         return from_series(path, alone, how, name)
+    if ending == ".tar":
+        return from_table(open_tar([path]), how, name, Path(how.base or path.parent))
     table = tables.open_table(path, how.encoding)
     if table is None:
         raise DataError(f"{path}: the ending {ending!r} says nothing about what the file holds. Accepted: {ACCEPTED}")

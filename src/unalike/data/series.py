@@ -14,6 +14,7 @@ from unalike.data.cases import Reading
 from unalike.data.cases import series_column as series_column
 from unalike.data.tables import CSV_SUFFIXES, PARQUET_SUFFIXES, open_table
 from unalike.data.ts_files import read_ts
+from unalike.data.wording import few
 from unalike.errors import DataError
 
 SERIES_SUFFIXES = CSV_SUFFIXES | PARQUET_SUFFIXES | {".ts", ".npy"}
@@ -52,7 +53,7 @@ def read_file(path: Path, reading: Reading, encoding: str | None = None) -> np.n
         raise DataError(f"it has {len(data)} steps of {len(columns)} channels; expected one of each at least")
     channels = tuple(sorted(columns))  # so that other files, with other orders of columns, are read alike
     if reading.channels and channels != reading.channels:
-        raise DataError(f"it has the channels {', '.join(channels)}; others have {', '.join(reading.channels)}")
+        raise DataError(f"it has the channels {few(channels)}; others have {few(reading.channels)}")
     reading.channels = channels
     values = np.stack([columns[name] for name in channels])
     return values if times is None else in_time(values, data[times], times, reading)
@@ -94,7 +95,7 @@ def read_one(
         except DataError as error:
             raise DataError(f"{path} cannot be read as a series: {error}") from error
     if missing:
-        raise DataError(f"{path} has no column {', '.join(missing)}; a series here has {', '.join(names)}")
+        raise DataError(f"{path} has no column {few(missing)}; a series here has {few(names)}")
     times = next((name for name in columns if name.lower() in TIMES and name not in names), None)
     asked = [*names, *(each for each in (id, times) if each is not None and each in columns)]
     data = table.read(dict.fromkeys(asked, "anything"))

@@ -45,7 +45,7 @@ class MemoryTable:
     """Names of the classes of columns that hold class numbers."""
     splits: dict[str, np.ndarray] = field(default_factory=dict)
     """Row numbers by split."""
-    pictures: dict[str, list[Any]] = field(default_factory=dict)
+    pictures: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """Columns of pictures that are objects, which Arrow does not hold."""
     order: Sequence[str] = ()
     """The names of all columns, where some are pictures."""

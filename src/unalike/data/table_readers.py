@@ -15,6 +15,7 @@ from unalike.data.collection import Collection, skip_unreadable
 from unalike.data.columns import Column, ImageColumn, LabelColumn
 from unalike.data.memory_tables import picture_sources
 from unalike.data.table_base import Table, Use
+from unalike.data.wording import few
 from unalike.errors import DataError
 
 
@@ -28,7 +29,7 @@ def from_table(table: Table, how: How, name: str, base: Path) -> Collection:
         roles = casting.default_roles(table, name, named.values())
         notes.append(
             " and ".join(
-                f"the columns {column.replace(',', ', ')} are taken as {role}"
+                f"the columns {few(column.split(','))} are taken as {role}"
                 if "," in column and column not in table.columns
                 else f"the column {column} is taken as {role}"
                 for role, column in roles.items()

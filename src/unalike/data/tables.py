@@ -8,11 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.ipc
 import pyarrow.parquet
 
 from unalike.data.csv_tables import CSV_SUFFIXES as CSV_SUFFIXES
 from unalike.data.csv_tables import CsvTable
 from unalike.data.json_tables import JSON_SUFFIXES, JsonTable
+from unalike.data.line_files import LINES_SUFFIXES, LinesTable
 from unalike.data.memory_tables import memory_table as memory_table
 from unalike.data.memory_tables import of_datasets
 from unalike.data.table_base import COMPRESSED, ROWS, MemoryTable, Use
@@ -20,6 +22,13 @@ from unalike.data.table_base import Table as Table
 from unalike.errors import DataError, MissingExtra
 
 PARQUET_SUFFIXES = {".parquet", ".pq"}
+ARROW_SUFFIXES = {".arrow", ".feather", ".ipc"}
+
+TABLE_SUFFIXES = CSV_SUFFIXES | JSON_SUFFIXES | PARQUET_SUFFIXES | ARROW_SUFFIXES
+"""Files of which several may be one table."""
+
+SERIES_TABLES = CSV_SUFFIXES | PARQUET_SUFFIXES
+"""Those of them of which each may be a series."""
 
 
 class ParquetTable:
@@ -45,10 +54,20 @@ class ParquetTable:
         return pa.Table.from_batches(batches).select(list(uses)) if batches else schema.empty_table()
 
 
+def ending_of(path: Path) -> str:
+    """The ending of a file's name that says what it holds, in lower case, beneath those of a compression."""
+    return next(
+        (suffix for suffix in reversed([each.lower() for each in path.suffixes]) if suffix not in COMPRESSED), ""
+    )
+
+
 def open_table(path: Path, encoding: str | None = None) -> Table | None:
     """The table in a file, by the ending of its name; None where that is of no known kind."""
-    endings = [suffix.lower() for suffix in path.suffixes]
-    ending = next((suffix for suffix in reversed(endings) if suffix not in COMPRESSED), "")
+    ending = ending_of(path)
+    if ending in ARROW_SUFFIXES:
+        return _open_arrow(path)
+    if ending in LINES_SUFFIXES:
+        return LinesTable(path, encoding)
     if ending in CSV_SUFFIXES:
         return CsvTable(path, encoding)
     if ending in JSON_SUFFIXES:
@@ -56,6 +75,20 @@ def open_table(path: Path, encoding: str | None = None) -> Table | None:
     if ending in PARQUET_SUFFIXES:
         return ParquetTable(path)
     return None
+
+
+def _open_arrow(path: Path) -> MemoryTable:
+    """A file of Arrow or Feather, mapped, of the format with an index or of a stream."""
+    try:
+        with pa.memory_map(str(path)) as mapped:
+            head = bytes(mapped.read(6))
+        if head == b"ARROW1":
+            return MemoryTable(pa.ipc.open_file(pa.memory_map(str(path))).read_all())
+        if head.startswith(b"FEA1"):
+            raise DataError(f"{path} is of Feather's first version, which pyarrow gives up; write it as Parquet")
+        return MemoryTable(pa.ipc.open_stream(pa.memory_map(str(path))).read_all())
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as Arrow or Feather: {error}") from error
 
 
 def is_saved_dataset(folder: Path) -> bool:
