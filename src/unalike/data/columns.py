@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -373,7 +374,7 @@ def _label_name(value: Any) -> str | None:
     return str(value).strip() or None
 
 
-def _file_digest(file: BinaryIO) -> bytes:
+def _file_digest(file: io.BufferedReader) -> bytes:
     """16 bytes that tell a file's content from others, whatever was read of it before."""
     file.seek(0)
     return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()

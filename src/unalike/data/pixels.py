@@ -69,13 +69,14 @@ def as_sources(values: Any) -> tuple[Any, tuple[str, ...]]:
         return values, ()
     whole = isinstance(values, np.ndarray) and values.dtype.kind in "fiu"
     items: Sequence[Any] = values if whole else [as_numpy(value) for value in values]
-    arrays = [items] if whole else [item for item in items if isinstance(item, np.ndarray) and item.dtype.kind in "fiu"]
+    single: Any = [values] if whole else items
+    arrays: list[np.ndarray] = [a for a in single if isinstance(a, np.ndarray) and a.dtype.kind in "fiu"]
     axes = 4 if whole else 3
 
     def channels_first(array: np.ndarray) -> bool:
         return array.ndim == axes and array.shape[-1] not in _CHANNELS and array.shape[-3] in _CHANNELS
 
-    first = any(map(channels_first, arrays))
+    first = any(channels_first(array) for array in arrays)
     odd = [array for array in arrays if array.dtype != np.uint8]
     if not first and not odd:
         return items, ()

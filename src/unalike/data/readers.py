@@ -153,10 +153,10 @@ def _from_path(path: Path, how: How) -> Collection:
         if tars is not None:
             return from_table(open_tar([Path(each) for each in tars.paths]), how, name, Path(how.base or path))
         parts = folders.list_others(path, tables.TABLE_SUFFIXES)
-        table = None if parts is None else sharded(parts, bool(how.roles or how.columns_named()), how.encoding)
-        if parts is not None and table is not None:
+        joined = None if parts is None else sharded(parts, bool(how.roles or how.columns_named()), how.encoding)
+        if parts is not None and joined is not None:
             told = f"{counted(len(parts.paths), 'file is', 'files are')} read as one table"
-            opened = from_table(table, how, name, Path(how.base or path))
+            opened = from_table(joined, how, name, Path(how.base or path))
             return opened.replace(notes=(told, *opened.notes))
         found = folders.list_others(path, series.SERIES_SUFFIXES, at_least=2) or folders.list_others(path, {".ts"})
         return from_pictures(path, how, name) if found is None else from_series(path, found, how, name)
