@@ -6,6 +6,7 @@ Nothing is run, nothing is downloaded, and a picture too large for memory is ref
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import stat
 from collections.abc import Iterator
@@ -27,12 +28,15 @@ MAX_PIXELS = 64_000_000
 """Largest picture that is decoded, in pixels; a larger one is taken for a decompression bomb."""
 
 PICTURE_SUFFIXES = frozenset(
-    ".avif .bmp .gif .jfif .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split()  # noqa: SIM905
+    ".avif .bmp .gif .heic .heif .jfif .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split()  # noqa: SIM905
 )
 """File names that are taken for pictures, in lower case."""
 
 # Decoders that only parse. Pillow's others stay out of reach: EPS, for one, starts Ghostscript.
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "MPO")
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "MPO", "HEIF")
+
+_HEIC = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+"""What stands behind ``ftyp`` at the beginning of a HEIC file."""
 
 
 _TURNS = {
@@ -102,8 +106,10 @@ def read_header(source: ImageSource | BinaryIO, *, max_pixels: int = MAX_PIXELS)
 
 @cache
 def _formats() -> tuple[str, ...]:
-    """The formats that this build of Pillow can read, of those that are safe."""
+    """The formats that this build of Pillow can read, of those that are safe; HEIC where its extra is installed."""
     Image.init()
+    if importlib.util.find_spec("pillow_heif") is not None:
+        importlib.import_module("pillow_heif").register_heif_opener()
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
@@ -129,6 +135,8 @@ def _opened(source: ImageSource | BinaryIO, max_pixels: int) -> Iterator[Image.I
         raise DataError(_too_large(str(error), max_pixels)) from error
     except UnidentifiedImageError as error:
         start = _head(cast("str | Path | bytes | BinaryIO", source))
+        if start[4:8] == b"ftyp" and start[8:12] in _HEIC and "HEIF" not in _formats():
+            raise DataError("a HEIC picture, which takes an extra: pip install 'unalike[heic]'") from error
         raise DataError(f"not a picture in a known format (it begins with {start!r})") from error
     except Exception as error:  # a damaged file raises whatever its parser trips over: struct.error, KeyError, ...
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

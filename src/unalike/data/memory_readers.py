@@ -14,6 +14,7 @@ from unalike.data.assembling import ACCEPTED, How, assemble, based
 from unalike.data.collection import Collection
 from unalike.data.images import PICTURE_SUFFIXES
 from unalike.data.pixels import as_numpy, is_picture, is_pictures
+from unalike.data.wording import counted
 from unalike.errors import DataError
 
 
@@ -37,10 +38,11 @@ def from_arrays(arrays: Mapping[str, np.ndarray], how: How, name: str) -> Collec
                 " roles={'array': NAME}"
             )
         roles = {_kind_of_array(arrays[rest[0]]): rest[0]}
+    notes = [note for role, key in roles.items() if role.split(":")[0] == "series" for note in _layout(look_up(key))]
     if "label" in named:
         roles["label"] = named["label"]
     columns = {role: casting.column_of(role.split(":")[0], look_up(key), how.max_pixels) for role, key in roles.items()}
-    return assemble(columns, how, name, look_up=look_up)
+    return assemble(columns, how, name, notes=notes, look_up=look_up)
 
 
 def from_memory(source: Any, how: How) -> Collection:
@@ -54,13 +56,15 @@ def from_memory(source: Any, how: How) -> Collection:
             role: casting.column_of(role.split(":")[0], based(values, how.base), how.max_pixels)
             for role, values in source.items()
         }
-        return assemble(columns, how, name)
+        kinds = {role: as_numpy(values) for role, values in source.items() if role.split(":")[0] == "series"}
+        return assemble(columns, how, name, notes=[note for values in kinds.values() for note in _layout(values)])
     if isinstance(source, Image.Image):
         source = [source]
     source = as_numpy(source)
     if isinstance(source, np.ndarray) and source.dtype.kind not in "OUS":
         kind = _kind_of_array(source)
-        return assemble({kind: casting.column_of(kind, source, how.max_pixels)}, how, name)
+        notes = _layout(source) if kind == "series" else []
+        return assemble({kind: casting.column_of(kind, source, how.max_pixels)}, how, name, notes=notes)
     if not isinstance(source, Iterable):
         raise DataError(f"a {type(source).__name__} is nothing that can be opened. Accepted: {ACCEPTED}")
     items = [as_numpy(item) for item in source]
@@ -85,6 +89,24 @@ def load_numpy(path: Path) -> dict[str, np.ndarray]:
         raise DataError(
             f"{path} cannot be read as NumPy arrays: {error}. Arrays of objects are pickles, which are refused"
         ) from error
+
+
+def _layout(values: Any) -> list[str]:
+    """How an array of series is read, which its shape alone does not say: other programs put the steps first.
+
+    Raises:
+        DataError: that reading gives series of one step.
+    """
+    if not isinstance(values, np.ndarray) or values.ndim != 3:
+        return []
+    count, channels, steps = values.shape
+    if steps == 1 and channels > 1:
+        raise DataError(
+            f"an array {values.shape} is read as (series, channels, steps): {counted(count, 'series', 'series')} of"
+            f" {channels} channels and one step. If it has the steps before the channels, give x.transpose(0, 2, 1)"
+        )
+    read = f"{counted(count, 'series', 'series')} of {counted(channels, 'channel')} and {counted(steps, 'step')}"
+    return [f"the array is read as {read}; give x.transpose(0, 2, 1) if its steps come before its channels"]
 
 
 def _kind_of_array(array: np.ndarray) -> str:
