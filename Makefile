@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test check claims clean
+.PHONY: demo test test-fast test-all check claims clean
 
 RUN := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
@@ -11,8 +12,17 @@ demo: $(VENV)/.core
 	$(BIN)/unalike fit emoji --out $(RUN)
 	$(BIN)/unalike search $(RUN) "chat heureux" -k 5
 
+# On every push: all unit tests, and the systems that the change reaches, and a sixth of the others (tests/suite/tiers.py).
 test: $(VENV)/.test check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules src tests
+	$(PYTEST) --tier change --doctest-modules src tests
+
+# Three minutes: lint, types, the plan of the house, a training of every system.
+test-fast: $(VENV)/.test check
+	$(PYTEST) --tier fast tests/test_house.py tests/systems/test_contract.py
+
+# Everything: every system, groups of processes, drawn input, the commands of every page.
+test-all: $(VENV)/.test check
+	$(PYTEST) --doctest-modules src tests
 
 # Measures every claim whose code has changed since it was last measured; the sets are made first where they are missing.
 claims: $(VENV)/.test

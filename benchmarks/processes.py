@@ -125,7 +125,7 @@ def learner_of(name: str, steps: int, rate: float) -> tuple[training.Learner, tr
     )
     ready = prepare(collection, spec)
     inputs = training.inputs_of(ready.collection, ready.packed, spec.roles, ready.collection.splits["train"])
-    return make_learner(spec, ready), inputs, spec.training
+    return make_learner(spec, ready, inputs), inputs, spec.training
 
 
 def as_double(encoder: Encoder, given: tuple[Any, ...]) -> tuple[Any, ...]:

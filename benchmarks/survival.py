@@ -30,7 +30,7 @@ from typing import Any
 
 import torch
 
-import unalike.runs.fit  # what a forked process shall find imported
+import unalike.runs.fit  # noqa: F401  what a forked process shall find imported
 from unalike import cli
 from unalike.data import open_set
 

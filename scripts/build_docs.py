@@ -18,6 +18,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import usage
+
 from unalike import objectives, systems
 from unalike.claims import board, read_rows
 from unalike.claims.reasons import reason
@@ -109,11 +111,9 @@ def page(system: systems.System) -> str:
     """A newcomer's page of one measured system."""
     row = ROWS[system.slug]
     why = reason(ROOT / "results", row)
-    paper = system.paper
-    needs = "sub-folders are the classes" if paper.labels else "a folder of pictures"
     cost = f"{row.seconds['work']:.0f} core seconds, {len(row.seeds)} pairs of trials, at most {row.memory:.0f} MiB"
     lines = [
-        f"# {paper.number} {system.slug}",
+        f"# {system.paper.number} {system.slug}",
         "",
         inspect.cleandoc(system.module.__doc__ or ""),
         "",
@@ -147,15 +147,7 @@ def page(system: systems.System) -> str:
         held = not unfinished(row.results)
         heading = "What these numbers do not say" if held else "What did not come out as the paper says"
         lines += [f"### {heading}", "", why, ""]
-    if paper.kind == "learner":
-        lines += [
-            "## On your own data",
-            "",
-            f"    unalike fit photos/ --system {system.slug}      # {needs}",
-            f"    unalike compare {system.slug} {row.baseline or 'simclr'} --data photos/",
-            "",
-        ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *usage.section(system)])
 
 
 def formulas(system: systems.System) -> list[str]:

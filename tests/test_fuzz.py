@@ -20,6 +20,7 @@ def test_what_once_failed(path: Path) -> None:
     surfaces.survive(name, surfaces.from_bytes(name, path.read_bytes()))
 
 
+@pytest.mark.in_turn("src/unalike/data/", "src/unalike/files.py", "src/unalike/settings.py", "tests/surfaces.py")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", list(surfaces.SURFACES))
 def test_only_our_own_errors_come_out(name: str) -> None:

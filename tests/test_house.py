@@ -110,17 +110,20 @@ def circles(graph: dict[str, set[str]]) -> set[frozenset[str]]:
     }
 
 
+@pytest.mark.fast
 def test_circles_are_found() -> None:
     graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": set(), "f": {"a"}}
     assert circles(graph) == {frozenset("abc")}
 
 
+@pytest.mark.fast
 def test_no_circle_among_files() -> None:
     """Imports inside functions count: one that hides a circle only delays it."""
     found = circles({module: imported_files(path) for module, path in MODULES.items()})
     assert found <= KNOWN_CIRCLES, [sorted(circle) for circle in found - KNOWN_CIRCLES]
 
 
+@pytest.mark.fast
 def test_no_file_is_long() -> None:
     for path in (path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".pyi", ".c", ".h")):
         name = path.relative_to(PACKAGE).as_posix()
@@ -129,6 +132,7 @@ def test_no_file_is_long() -> None:
         assert name not in LONG or count > LINES, f"{name} is short now: take it from the list"
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_run_one_way(path: Path) -> None:
     room = room_of(path)

@@ -16,7 +16,8 @@ Modality = Literal[
 class Paper:
     """Where a system comes from.
 
-    ``roles`` are the kinds of column that the system learns from; ``labels`` tells whether it needs a label, and
+    ``roles`` are the kinds of column that the system learns from, and ``also`` names variants that it reads where they
+    are given (hard negatives), each also with a number behind it; ``labels`` tells whether it needs a label, and
     ``targets`` whether it needs a number to predict.
     ``number`` is the system's number on the board; systems that only serve as baselines have none. ``probe`` says
     what a probe of its claim needs more of than usual (`unalike.claims.Scale`): steps for what begins late, such as a
@@ -29,6 +30,7 @@ class Paper:
     year: int
     modality: Modality
     roles: tuple[str, ...]
+    also: tuple[str, ...] = ()
     number: int | None = None
     arxiv: str | None = None
     venue: str | None = None
@@ -36,6 +38,8 @@ class Paper:
     labels: bool = False
     targets: bool = False
     probe: Mapping[str, int] = field(default_factory=dict)
+    spares: bool = True
+    """Whether rows that are the same are kept from being each other's negatives, where labels or targets do not say."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -121,3 +121,21 @@ def test_more_than_memory_should_hold_is_refused_by_the_header(tmp_path: Path, m
     with pytest.raises(DataError, match=r"32,000 samples of 2 channels.*ask for its first seconds"):
         decode_sound(tmp_path / "long.wav")
     assert len(decode_sound(tmp_path / "long.wav", seconds=1.0).samples) == RATE
+
+
+@pytest.mark.parametrize("left", [0.0, 1e-3])
+def test_channels_that_cancel_each_other_are_not_silent(left: float, tmp_path: Path) -> None:
+    tone = 0.5 * np.sin(np.arange(16_000) / 5)
+    soundfile.write(tmp_path / "apart.wav", np.stack([tone, (left - 0.9) * tone], 1), 16_000, subtype="FLOAT")
+    soundfile.write(tmp_path / "opposite.wav", np.stack([tone, (left - 1) * tone], 1), 16_000, subtype="FLOAT")
+    np.testing.assert_allclose(decode_sound(tmp_path / "opposite.wav").samples, tone, atol=1e-6)
+    # Where enough is left of both, their mean is taken as ever.
+    np.testing.assert_allclose(decode_sound(tmp_path / "apart.wav").samples, (0.05 + left / 2) * tone, atol=1e-6)
+
+
+def test_the_rate_of_the_result_can_be_chosen(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "tone.wav", np.sin(np.arange(8000) / 5), 8000)
+    assert [len(decode_sound(tmp_path / "tone.wav", rate=rate).samples) for rate in (8000, 16_000, 48_000)] == [
+        8000, 16_000, 48_000,
+    ]  # fmt: skip
+    assert decode_sound(tmp_path / "tone.wav").rate == 8000

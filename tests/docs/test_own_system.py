@@ -23,7 +23,8 @@ def checkout(tmp_path_factory):
     """A copy of the source with the page's file and line in it."""
     copy = tmp_path_factory.mktemp("checkout")
     shutil.copytree(ROOT / "src", copy / "src")
-    shutil.copytree(ROOT / "tests" / "systems", copy / "tests" / "systems")
+    for room in ("suite", "systems"):
+        shutil.copytree(ROOT / "tests" / room, copy / "tests" / room)
     for name in ("pyproject.toml", "conftest.py"):
         shutil.copy(ROOT / name, copy / name)
     file, line = (text for language, text in FENCE.findall(PAGE.read_text()) if language == "py")
@@ -43,6 +44,8 @@ def run(checkout: Path, command: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.in_turn("docs/own-system.md", "src/unalike/records.py", "src/unalike/training/learner.py")
 def test_the_page_works_as_it_is_written(checkout):
     file = (checkout / "src/unalike/systems/image/spectral.py").read_text()
     code = [line for line in file.splitlines() if line.strip()]

@@ -72,7 +72,7 @@ def test_sentence_transformers_encode(sentences):
 def test_transformers_model(bert, pooling):
     model = transformers.AutoModel.from_pretrained(bert).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(bert)
-    encoder = TransformersEncoder(bert, pooling=pooling, length=12)
+    encoder = TransformersEncoder(bert, pooling=pooling, max_tokens=12)
     vectors = encoder.encode(TEXTS, batch_size=3)
     for vector, text in zip(vectors, TEXTS, strict=True):
         with torch.no_grad():
@@ -99,20 +99,42 @@ def test_padding_does_not_matter_to_models_that_count_positions_from_it(tmp_path
 
 def test_a_model_with_fewer_positions_than_asked_for_cuts_and_counts(bert):
     long = ["a " * 15, "a " * 14, "the cat " * 40, "red"]  # 17, 16, 82 and 3 tokens with the special ones
-    encoder = TransformersEncoder(bert, length=512)
-    short = TransformersEncoder(bert, length=16)
-    with pytest.warns(UserWarning, match=r"2 of 4 texts have more than 16 tokens .* 512"):
-        prepared = encoder.prepare(TextColumn(long))
+    encoder = TransformersEncoder(bert, max_tokens=512)
+    short = TransformersEncoder(bert, max_tokens=16)
+    prepared = encoder.prepare(TextColumn(long))
+    assert prepared.notes[1:] == ("2 of 4 texts have more than 16 tokens and are cut",)
     with pytest.warns(UserWarning, match="2 of 4"):
         vectors = encoder.encode(long)
     assert np.diff(prepared.offsets).tolist() == [16, 16, 16, 3]
+    np.testing.assert_array_equal(prepared.values, short.prepare(TextColumn(long)).values)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        np.testing.assert_array_equal(prepared.values, short.prepare(TextColumn(long)).values)
-        np.testing.assert_array_equal(vectors, short.encode(long))
-        encoder.prepare(TextColumn(long[1::2]))
-    # What was asked for is remembered, so that a run that is opened again still tells.
-    assert restore_encoder(json.loads(json.dumps(encoder.config())), encoder.assets()).config()["length"] == 512
+        encoder.encode(long)  # it is told once
+        np.testing.assert_array_equal(vectors[1::2], short.encode(long[1::2]))
+    assert encoder.prepare(TextColumn(long[1::2])).notes[1:] == ()
+    # What was asked for is remembered, and a run of an earlier version called it by another name.
+    assert restore_encoder(json.loads(json.dumps(encoder.config())), encoder.assets()).config()["max_tokens"] == 512
+    old = {"name": "hf", "pooling": "mean", "length": 9, "frozen": True}
+    assert restore_encoder(old, encoder.assets()).length == 9
+
+
+@pytest.mark.parametrize(("tokenizer", "positions", "asked", "read"), [
+    (12, 16, None, 12), (512, 16, None, 16), (12, 16, 9, 9), (12, 16, 14, 12), (10**30, None, None, 512),
+    (10**30, None, 2000, 2000),
+])  # fmt: skip
+def test_as_many_tokens_are_read_as_the_model_says(bert, tmp_path, tokenizer, positions, asked, read):
+    small = {"vocab_size": 14, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    config = transformers.BertConfig(**small, intermediate_size=8, max_position_embeddings=positions or 8)
+    if positions is None:
+        config = transformers.T5Config(vocab_size=14, d_model=8, d_kv=8, d_ff=8, num_layers=1, num_heads=1)
+    transformers.AutoModel.from_config(config).save_pretrained(tmp_path)
+    own = transformers.AutoTokenizer.from_pretrained(bert)
+    own.model_max_length = tokenizer
+    own.save_pretrained(tmp_path)
+    encoder = build_encoder(f"hf:{tmp_path}", TextColumn(TEXTS), max_tokens=asked)
+    packed = encoder.prepare(TextColumn(["a " * 3000]))
+    assert encoder.length == packed.counts[0] == read
+    assert packed.notes[1] == f"1 of 1 texts has more than {read} tokens and is cut"
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,7 @@ def test_native(name, batch, width):
 
 @linux
 @pytest.mark.slow
+@pytest.mark.in_turn("src/unalike/objectives/")
 @pytest.mark.skipif(native.kernels() is None, reason=f"portable: {native.why_portable()}")
 @pytest.mark.parametrize("name", ["nt_xent", "clip"])
 def test_native_at_full_size(name):

@@ -46,6 +46,7 @@ def whole(q: Tensor, k: Tensor, labels: Tensor) -> dict[str, Callable[[], Tensor
         "nt_xent": lambda: nt_xent(q, k, temperature=0.2),
         "sup_con": lambda: sup_con(q, labels, temperature=0.2) + 0 * k.sum(),
         "sigmoid": lambda: sigmoid(q, k, logit_scale=5.0, bias=-2.0),
+        "what is the same": lambda: info_nce(q, k, temperature=0.2, same=labels),
     }
 
 
@@ -72,6 +73,13 @@ def own_rows(q: Tensor, k: Tensor, labels: Tensor) -> dict[str, Callable[[], Ten
         ),
         "sup_con": lambda: of_labels() + 0 * k.sum(),
         "sigmoid": lambda: sigmoid(q, every_k, logit_scale=5.0, bias=-2.0, pairing=partner),
+        "what is the same": lambda: info_nce(
+            q,
+            every_k,
+            temperature=0.2,
+            pairing=partner,
+            same=(codes := labels[offset : offset + len(q)], gather(codes)),
+        ),
     }
 
 

@@ -147,6 +147,7 @@ def test_pairs_of_modalities_as_the_baseline_compares_them(table: Path, tmp_path
     assert run.search({"text": "a red square", "audio": str(table.parent / "10.wav")}, k=1)[0].role == "image"
 
 
+@pytest.mark.in_turn("src/unalike/training/")
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without torch.distributed")
 def test_two_processes_learn_what_one_does(table: Path, tmp_path: Path) -> None:
     folder, generator = table.parent, np.random.default_rng(0)

@@ -24,6 +24,7 @@ from unalike.training import Alone, joined
 from unalike.training.distributed import LostProcess, patience, waiting
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.in_turn("src/unalike/training/", "benchmarks/processes.py")
 
 if not torch.distributed.is_available():
     pytest.skip("torch without torch.distributed", allow_module_level=True)

@@ -21,6 +21,7 @@ from unalike.errors import SettingsError
 if not torch.distributed.is_available():
     pytest.skip("torch without torch.distributed", allow_module_level=True)
 
+pytestmark = pytest.mark.in_turn("src/unalike/training/")
 SCRIPT = Path(__file__).with_name("shards.py")
 
 

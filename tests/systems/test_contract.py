@@ -5,6 +5,8 @@ from __future__ import annotations
 import atexit
 import dataclasses
 import math
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from suite.change import ANY, ENCODERS
 
 from unalike import encoders, systems, training
 from unalike.cli.adapt import Adapt
@@ -36,6 +39,7 @@ from unalike.data import (
 )
 from unalike.errors import SettingsError
 from unalike.training import Inputs, Task, Training, train
+from unalike.training.stages import lay_out, spans
 
 ROWS, SIZE = 24, 16
 ALL = systems.all_systems()
@@ -116,7 +120,7 @@ def ragged_series(generator: np.random.Generator) -> np.ndarray:
 
 def roles_of(system: systems.System) -> tuple[str, ...]:
     """What a system learns from; of one that takes any modalities, three of them."""
-    return system.paper.roles or ("image", "text", "audio")
+    return system.paper.roles or ANY
 
 
 def make(system: systems.System, seed: int = 0) -> tuple[training.Learner, Inputs]:
@@ -127,17 +131,7 @@ def make(system: systems.System, seed: int = 0) -> tuple[training.Learner, Input
     data = columns(learned)
     towers = {
         kind: encoders.build_encoder(
-            {
-                "image": "conv",
-                "text": "transformer" if system.slug == "bert" else "ngram",
-                "array": "mlp",
-                "series": "dilated",
-                "video": "clip",
-                "clicks": "sasrec",
-                "graph": "nodes",
-                "audio": "mel",
-                "labels": "names",
-            }[kind],
+            "transformer" if system.slug == "bert" else ENCODERS[kind],
             [data[role] for role in roles[kind]],
             size=SIZE,
             seed=seed,
@@ -177,6 +171,7 @@ def trained(system: systems.System, seed: int = 0, **options: object) -> tuple[t
     return learner, losses
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("system", LEARNERS, ids=lambda system: system.slug)
 def test_trains_a_few_steps_with_finite_loss(system: systems.System) -> None:
     _, losses = trained(system)
@@ -205,6 +200,44 @@ def test_same_seed_same_bits(system: systems.System) -> None:
     ours, theirs = first.module.state_dict(), second.module.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert trained(system, seed=1)[1] != losses
+
+
+def stops_of(system: systems.System, options: Training) -> list[int]:
+    """Steps after which a training is cut: in the middle of each stage, and where one ends and the next begins."""
+    learner, inputs = make(system)
+    assert options.batch_size is not None
+    assert options.steps is not None
+    laid_out = lay_out(learner.phases, inputs, batch_size=options.batch_size, seed=options.seed)
+    found = spans(laid_out, options.steps)
+    return [stop for span in found for stop in (span.start + max(1, span.steps // 2), span.stop)][:-1]
+
+
+@pytest.mark.parametrize("system", LEARNERS, ids=lambda system: system.slug)
+def test_resumed_equals_straight(system: systems.System, tmp_path: Path) -> None:
+    options = settings(system, steps=4 * len(make(system)[0].phases))
+
+    def run(name: str, stop: int | None = None) -> None:
+        def stop_here(step: int, total: int, row: dict) -> None:
+            if step == stop:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        learner, inputs = make(system)
+        (tmp_path / name).mkdir(exist_ok=True)
+        listener = training.Listener(on_step=stop_here)
+        train(learner, inputs, options, folder=tmp_path / name, resume=True, listener=listener)
+
+    run("straight")
+    for stop in stops_of(system, options):
+        with pytest.raises(training.Interrupted, match=f"stopped at step {stop} of {options.steps}"):
+            run("cut", stop)
+    run("cut")
+    straight, cut = tmp_path / "straight", tmp_path / "cut"
+    assert (straight / "metrics.jsonl").read_text() == (cut / "metrics.jsonl").read_text()
+    last = f"checkpoints/{options.steps:09d}"
+    names = {path.name for path in (straight / last).iterdir()}
+    assert names == {"weights.safetensors", "optimizer.safetensors", "state.json"}
+    for name in sorted(names):
+        assert (straight / last / name).read_bytes() == (cut / last / name).read_bytes(), name
 
 
 @pytest.mark.parametrize("system", LEARNERS, ids=lambda system: system.slug)
@@ -258,6 +291,7 @@ def test_learns_the_same_from_encoders_that_are_shared_out_or_says_that_it_canno
         torch.testing.assert_close(found[name], value.contiguous(), rtol=1e-3, atol=1e-4, msg=name)
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("texts", [None, np.eye(3, 8)], ids=["alone", "with names"])
 @pytest.mark.parametrize("system", ADAPTERS, ids=lambda system: system.slug)
 def test_adapts_from_one_shot_on_and_learns_what_is_told_apart(
@@ -281,6 +315,7 @@ def test_adapts_from_one_shot_on_and_learns_what_is_told_apart(
         np.testing.assert_array_equal(loaded.scores(asked), scores)
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("system", AUDITS, ids=lambda system: system.slug)
 def test_audits_do_the_same_twice_and_leave_the_rest_of_the_model_alone(system: systems.System) -> None:
     auditor = system.build(system.settings())
@@ -313,6 +348,7 @@ def test_audits_do_the_same_twice_and_leave_the_rest_of_the_model_alone(system: 
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("system", DECODERS, ids=lambda system: system.slug)
 def test_decodes_the_same_twice_and_in_transformers_generate(system: systems.System) -> None:
     from transformers import GPT2Config, GPT2LMHeadModel
@@ -332,6 +368,7 @@ def test_decodes_the_same_twice_and_in_transformers_generate(system: systems.Sys
     assert torch.equal(*tokens)
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("system", ALL, ids=lambda system: system.slug)
 def test_the_file_is_one_page_and_says_what_it_must(system: systems.System) -> None:
     path = Path(system.module.__file__ or "")
@@ -353,6 +390,7 @@ def test_own_settings_do_not_hide_common_flags(system: systems.System) -> None:
     assert not common & {field.name for field in dataclasses.fields(system.settings)}
 
 
+@pytest.mark.fast
 def test_slugs_and_numbers_are_unique() -> None:
     slugs = [system.slug for system in ALL]
     assert len(set(slugs)) == len(slugs)
@@ -360,12 +398,14 @@ def test_slugs_and_numbers_are_unique() -> None:
     assert len(set(numbers)) == len(numbers)
 
 
+@pytest.mark.fast
 def test_every_system_file_is_in_the_list() -> None:
     root = Path(systems.__file__ or "").parent
     files = {f"{path.parent.name}.{path.stem}" for path in root.glob("*/*.py") if path.stem != "__init__"}
     assert files == set(systems.FILES)
 
 
+@pytest.mark.fast
 def test_the_list_imports_no_torch() -> None:
     code = "import sys; from unalike import systems; systems.all_systems(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

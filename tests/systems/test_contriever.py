@@ -88,7 +88,7 @@ def test_the_loss_by_plain_loops(normalise: bool) -> None:
             own = queries[i] @ keys[i] / 0.05
             others = [queries[i] @ key / 0.05 for code, key in held if code not in codes.tolist()]
             expected += np.log(sum(np.exp(score - own) for score in (own, *others))) / 4
-        value = learner.loss((first, second, codes))
+        value = learner.loss(training.Looks([first, second, codes], None))
         assert abs(float(value.detach()) - expected) < 1e-4 * max(1, expected)
         held = (held + list(zip(codes.tolist(), keys, strict=True)))[-12:]
         # What waits in the queue is the teacher's, and no gradient reaches either.

@@ -13,6 +13,8 @@ from unalike.data import ImageColumn, TextColumn
 from unalike.systems.image_text import ccrk, contrastive_gap
 from unalike.training import Inputs, Task, Training
 
+pytestmark = pytest.mark.systems("contrastive-gap", "ccrk")
+
 
 def unit(x: torch.Tensor) -> torch.Tensor:
     return normalize(x.double(), dim=-1)
@@ -46,7 +48,9 @@ def test_cuaxu_on_the_systems_own_modules() -> None:
             + (even(x, x, different) + even(y, y, different)) / 2
             + even(x, y, unrelated)
         )
-        assert float(learner.loss((pictures, captions, codes))) == pytest.approx(float(expected), rel=2e-5)
+        assert float(learner.loss(training.Looks([pictures, captions, codes], None))) == pytest.approx(
+            float(expected), rel=2e-5
+        )
 
 
 def languages(rows: int = 12) -> tuple[Task, Inputs]:

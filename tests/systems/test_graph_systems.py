@@ -11,6 +11,8 @@ from unalike import encoders, evaluation, pairing, systems, training
 from unalike.data import ArrayColumn, GraphColumn, TextColumn
 from unalike.training import Inputs, Rows, Task, Training, train
 
+pytestmark = pytest.mark.systems("sdcn", "scgc", "pamc")
+
 
 def ring(count: int) -> np.ndarray:
     return np.stack([np.arange(count), (np.arange(count) + 1) % count], axis=1)

@@ -15,6 +15,8 @@ from torch.nn.functional import cross_entropy, logsigmoid, normalize
 from unalike import systems, training
 from unalike.objectives import beta_weights
 
+pytestmark = pytest.mark.systems("slip", "triplet")
+
 
 def unit(x: Tensor) -> Tensor:
     return normalize(x.double(), dim=-1)
@@ -229,7 +231,9 @@ def test_slip_is_clip_plus_simclr() -> None:
         scores = (z @ z.T / s.view_temperature).fill_diagonal_(-torch.inf)
         alike = cross_entropy(scores, torch.cat([torch.arange(10) + 10, torch.arange(10)]))
         expected = sum(parts) / 2 + s.view_weight * alike
-        assert float(learner.loss((pictures, captions))) == pytest.approx(float(expected), rel=2e-5)
+        assert float(learner.loss(training.Looks([pictures, captions], None))) == pytest.approx(
+            float(expected), rel=2e-5
+        )
 
 
 def test_triplet_takes_the_nearest_negative_beyond_the_positive() -> None:

@@ -10,6 +10,8 @@ from torch.nn.functional import normalize
 
 from unalike import systems
 
+pytestmark = pytest.mark.systems("ft", "mochi")
+
 
 def ready(slug: str, keys: int = 40):
     """A system in evaluation mode with some keys in its queue, and what its loss looks at."""

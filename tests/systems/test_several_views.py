@@ -14,6 +14,8 @@ from torch import Tensor
 
 from unalike import systems, training
 
+pytestmark = pytest.mark.systems("mvdhel", "cacr", "groco")
+
 
 def built(slug: str, build=None, **settings: object) -> tuple[training.Learner, list[Tensor]]:
     """A system with some settings, and the looks it takes at ten pictures."""
@@ -34,7 +36,7 @@ def test_every_look_is_another_and_counts(slug: str, looks: int) -> None:
     learner, seen = built(slug, looks=looks)
     assert len(seen) == looks
     assert not any(torch.equal(one, other) for one, other in combinations(seen, 2))
-    seen = [look.detach().float().requires_grad_() for look in seen]
+    seen = training.Looks([look.detach().float().requires_grad_() for look in seen], None)
     slopes = torch.autograd.grad(learner.loss(seen), seen)
     assert all(slope.abs().sum() > 0 for slope in slopes)
 
@@ -85,6 +87,6 @@ def test_weights_of_positives_act_from_three_views_on() -> None:
 def test_only_order_of_groups_costs_in_groco() -> None:
     learner, seen = built("groco", steepness=1e6)
     with torch.no_grad():
-        ordered = float(learner.loss([seen[0]] * 4))
-        mistaken = float(learner.loss([seen[0], *[seen[0].roll(1, 0)] * 3]))
+        ordered = float(learner.loss(training.Looks([seen[0]] * 4, None)))
+        mistaken = float(learner.loss(training.Looks([seen[0], *[seen[0].roll(1, 0)] * 3], None)))
     assert ordered < 1e-3 < mistaken

@@ -19,7 +19,7 @@ def ground_of(bed: Bed, claim: Claim, scale: Scale | None = None) -> Ground:
     """The data of a bed, opened once a worker; some of its rows for a miniature."""
     key = repr((bed, claim.encoder, scale))
     if key not in _GROUNDS:
-        collection = opened(bed)
+        collection = read_once(bed)
         if scale is not None:
             collection = scale.cut(collection, bed)
         ground = Ground.of(bed, collection, claim.encoder)
@@ -28,19 +28,18 @@ def ground_of(bed: Bed, claim: Claim, scale: Scale | None = None) -> Ground:
 
 
 def forget() -> None:
-    """Let go of what was opened, so that what was made of its columns is made anew."""
+    """Let go of all grounds, so that what was made of the columns of miniatures is made anew."""
     _GROUNDS.clear()
 
 
-_COLLECTIONS: dict[str, tuple[Collection, str]] = {}
+_COLLECTIONS: dict[str, Collection] = {}
 
 
-def read_once(bed: Bed) -> tuple[Collection, str]:
-    """The data of a bed and their fingerprint, read once a worker."""
+def read_once(bed: Bed) -> Collection:
+    """The data of a bed, read once a worker."""
     key = repr(bed)
     if key not in _COLLECTIONS:
-        collection = opened(bed)
-        _COLLECTIONS[key] = collection, collection.fingerprint()
+        _COLLECTIONS[key] = opened(bed)
     return _COLLECTIONS[key]
 
 

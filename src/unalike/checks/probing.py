@@ -37,6 +37,7 @@ from unalike.claims.probe import (
     rounded,
 )
 from unalike.claims.workers import begin_worker
+from unalike.errors import DataError
 from unalike.records import Arm, Claim
 from unalike.settings import read_dataclass
 
@@ -244,6 +245,9 @@ def orders(span: Any) -> list[str]:
             found.append(digest_rows(np.concatenate(list(span.order.epoch(number)))))
         except NeedsRows:
             found.append("by the rows themselves")
+        except DataError:
+            # Such as clusters, which only the stages before it make.
+            found.append("by what training finds")
     return found
 
 

@@ -90,8 +90,19 @@ def with_encoder(claim: Claim, name: str | None = None) -> Claim:
     return replace(claim, encoder={**claim.encoder, claim.start.kind: told})
 
 
+_BASES: dict[str, Path] = {}
+
+
 def base_folder(start: SharedStart, scale: Scale | None = None) -> Path:
     """Where the encoder of a shared start is kept, for ``run:FOLDER``; trained when first asked for."""
+    # Its name follows from its data, which take long to read.
+    key = repr((start, scale))
+    if key not in _BASES:
+        _BASES[key] = _base_folder(start, scale)
+    return _BASES[key]
+
+
+def _base_folder(start: SharedStart, scale: Scale | None) -> Path:
     found = systems.find(start.system)
     files = [Path(found.module.__file__ or ""), PACKAGE / "claims" / "bases.py"]
     files += [path for name in start.sets if (path := set_file(name)) is not None]

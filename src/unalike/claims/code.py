@@ -84,7 +84,12 @@ class Outline:
 @cache
 def outline(path: Path) -> Outline:
     """Read a file."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return outlined(path, path.read_text(encoding="utf-8"))
+
+
+def outlined(path: Path, text: str) -> Outline:
+    """A file of the package as it would be with this text."""
+    tree = ast.parse(text)
     package = ["unalike", *path.relative_to(PACKAGE).parts[:-1]]
     found = Outline(path, content={"": ""}, mentions={"": set()})
     strip(tree)

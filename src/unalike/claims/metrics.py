@@ -210,13 +210,14 @@ def found_again(trial: Trial) -> float:
     assert trial.learner is not None
     role, scored = next(iter(trial.scored.spaces)), trial.scored
     kind = role.split(":")[0]
-    encoder = trial.learner.encoders[kind]
+    encoder, project = trial.learner.encoders[kind], trial.learner.project.get(kind)
     generator = training.step_generator(trial.seed, 2**29)
     parts, size = [], 64 if kind == "video" else 512
     for start in range(0, len(scored), size):
         entries = scored.inputs.prepared[role].take(np.arange(start, min(start + size, len(scored))))
         with torch.inference_mode():
-            parts.append(encoder(changed_look(kind, encoder, entries, generator)).vector.numpy())
+            vectors = encoder(changed_look(kind, encoder, entries, generator)).vector
+            parts.append((vectors if project is None else project(vectors)).numpy())
     return evaluation.retrieval(np.concatenate(parts), scored.vectors(role), measures=["recall@1"]).mean("recall@1")
 
 

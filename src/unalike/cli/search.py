@@ -37,6 +37,8 @@ class Search(Command):
         told(metavar="{auto,text,image,audio,video,series,row}"),
     ] = "auto"
     """What the query is."""
+    role: Annotated[str | None, arg(name="for"), told(metavar="ROLE")] = None
+    """Which role to find: of question-answer pairs a text finds answers (text:positive) unless you say --for text."""
     html: Annotated[Path | None, told(metavar="FILE")] = None
     """Also write an HTML page that shows the hits."""
     device: str = "cpu"
@@ -58,7 +60,7 @@ class Search(Command):
             )
         if self.html is not None and self.query is None:
             raise SettingsError("--html writes a page for one query; give it without --text, --audio or --image")
-        hits = run.search(self.query or roles, self.k, by=READ_AS.get(self.by, self.by))
+        hits = run.search(self.query or roles, self.k, by=READ_AS.get(self.by, self.by), role=self.role)
         show_hits(hits)
         if self.html is not None and self.query is not None:
             from unalike.runs.report import write_search

@@ -40,6 +40,8 @@ from .pyg import from_pyg as from_pyg
 from .pyg import to_pyg as to_pyg
 from .readers import open_collection as open_collection
 from .readers import verify_pictures as verify_pictures
+from .sameness import Sameness as Sameness
+from .sameness import find_same as find_same
 from .sets.wordnet import wordnet_links as wordnet_links
 from .sound import Sound as Sound
 from .sound import decode_sound as decode_sound

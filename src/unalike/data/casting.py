@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from unalike.data import lists
 from unalike.data.cases import series_column
 from unalike.data.columns import ArrayColumn, Column, ImageColumn, LabelColumn, TextColumn
 from unalike.data.labels import LabelsColumn
@@ -81,8 +82,10 @@ def _ranged(table: Table, part: str) -> list[str]:
     return [f"{prefix}{number:0{width}}" for number in range(first, last + 1)]
 
 
-def use_of(role: str) -> Use:
-    """What the columns of a role are read for."""
+def use_of(role: str, kind: pa.DataType) -> Use:
+    """What a column of some type is read for in a role."""
+    if role.split(":")[0] in lists.SEVERAL and lists.is_list(kind):
+        return "labels"
     uses: dict[str, Use] = {
         "image": "strings",
         "text": "strings",
@@ -94,6 +97,19 @@ def use_of(role: str) -> Use:
         "labels": "labels",
     }
     return uses[role.split(":")[0]]
+
+
+def columns_from_table(
+    role: str, data: pa.Table, base: Path, max_pixels: int, classes: Mapping[str, Sequence[str]]
+) -> dict[str, Column]:
+    """The column of a role, or several where its cells are lists: ``text``, ``text:2`` and so on."""
+    name = data.column_names[0]
+    if role.split(":")[0] not in lists.SEVERAL or not lists.is_list(data[name].type):
+        return {role: column_from_table(role, data, base, max_pixels, classes)}
+    return {
+        each: column_from_table(each, pa.table({name: values}), base, max_pixels, classes)
+        for each, values in lists.apart(role, data[name], name).items()
+    }
 
 
 def column_from_table(
@@ -223,6 +239,12 @@ def as_ids(values: Sequence[Any], what: str) -> list[str]:
     if missing:
         raise DataError(f"{what} is empty in {len(missing)} rows, such as row {missing[0]}; every row has one")
     return [str(value) for value in values]
+
+
+def columns_of(role: str, values: Any, max_pixels: int) -> dict[str, Column]:
+    """The column of a role out of values in memory, or several where some of them are lists."""
+    several = lists.in_memory(role, values)
+    return {each: column_of(role.split(":")[0], part, max_pixels) for each, part in several.items()}
 
 
 def column_of(kind: str, values: Any, max_pixels: int) -> Column:

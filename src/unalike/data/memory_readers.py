@@ -12,6 +12,7 @@ from PIL import Image
 from unalike.data import casting, sound
 from unalike.data.assembling import ACCEPTED, How, assemble, based
 from unalike.data.collection import Collection
+from unalike.data.columns import Column
 from unalike.data.images import PICTURE_SUFFIXES
 from unalike.data.pixels import as_numpy, is_picture, is_pictures
 from unalike.data.wording import counted
@@ -52,10 +53,9 @@ def from_memory(source: Any, how: How) -> Collection:
             f"roles name the columns of a table; a {type(source).__name__} has none. Give a mapping of roles to values"
         )
     if isinstance(source, Mapping):
-        columns = {
-            role: casting.column_of(role.split(":")[0], based(values, how.base), how.max_pixels)
-            for role, values in source.items()
-        }
+        columns: dict[str, Column] = {}
+        for role, values in source.items():
+            columns |= casting.columns_of(role, based(values, how.base), how.max_pixels)
         kinds = {role: as_numpy(values) for role, values in source.items() if role.split(":")[0] == "series"}
         return assemble(columns, how, name, notes=[note for values in kinds.values() for note in _layout(values)])
     if isinstance(source, Image.Image):

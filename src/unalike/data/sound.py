@@ -38,6 +38,9 @@ MAX_SAMPLES = 1 << 28
 SILENCE = 1e-4
 """Greatest absolute sample, of a full scale of 1, of what is called silent: 80 decibels below."""
 
+CANCELLED = 1e-3
+"""Share of the channels' power that is left in their mean, below which they are called of opposite phase."""
+
 CLIPPED = 1e-3
 """Share of samples at full scale from which on a recording is called clipped."""
 
@@ -53,10 +56,11 @@ class SoundHeader:
 
 @dataclass(frozen=True)
 class Sound:
-    """A recording: float32 ``(samples,)`` in [-1, 1] at 16 kHz; and whether it was recorded too loud."""
+    """A recording: float32 ``(samples,)`` in [-1, 1] at 16 kHz; whether it was recorded too loud; and its own rate."""
 
     samples: np.ndarray
     clipped: bool
+    rate: int = RATE
 
 
 def read_header(path: Path, *, max_seconds: float = MAX_SECONDS) -> SoundHeader:
@@ -90,13 +94,18 @@ def read_header(path: Path, *, max_seconds: float = MAX_SECONDS) -> SoundHeader:
     return SoundHeader(seconds, info.samplerate, info.channels)
 
 
-def decode_sound(path: Path, *, seconds: float | None = None, max_seconds: float = MAX_SECONDS) -> Sound:
-    """Decode the beginning of a recording: the mean of its channels, resampled to 16 kHz.
+def decode_sound(
+    path: Path, *, seconds: float | None = None, max_seconds: float = MAX_SECONDS, rate: int = RATE
+) -> Sound:
+    """Decode the beginning of a recording: the mean of its channels, resampled to one rate.
+
+    Where the channels cancel each other (one of opposite phase), the loudest of them stands for all.
 
     Args:
         path: the file.
         seconds: how much of it; all where it is None.
         max_seconds: longest recording that is accepted, even if less of it is decoded.
+        rate: samples a second of the result.
 
     Raises:
         DataError: it cannot be read, is silent, or holds what is no number; the message is the reason alone.
@@ -131,13 +140,16 @@ def decode_sound(path: Path, *, seconds: float | None = None, max_seconds: float
         raise DataError("samples that are not finite numbers")
     clipped = float((np.abs(channels) >= 0.999).mean()) > CLIPPED
     samples = channels.mean(axis=1)
+    power = np.square(channels).mean(axis=0)
+    if np.square(samples).mean() < CANCELLED * power.mean():
+        samples = channels[:, int(power.argmax())]
     if np.abs(samples).max() < SILENCE:
         raise DataError(
             "it is silent" if seconds is None else f"its first {len(channels) / header.rate:.3g} s are silent"
         )
-    if header.rate != RATE:
-        samples = _soxr().resample(samples, header.rate, RATE)
-    return Sound(np.ascontiguousarray(samples, np.float32), clipped)
+    if header.rate != rate:
+        samples = _soxr().resample(samples, header.rate, rate)
+    return Sound(np.ascontiguousarray(samples, np.float32), clipped, header.rate)
 
 
 def survey(column: AudioColumn) -> tuple[dict[int, SoundHeader], dict[int, Failure]]:

@@ -41,7 +41,7 @@ def from_table(table: Table, how: How, name: str, base: Path) -> Collection:
     uses: dict[str, Use] = {}
     for role, wanted in parts.items():
         for column in wanted:
-            uses.setdefault(column, casting.use_of(role))
+            uses.setdefault(column, casting.use_of(role, table.columns[column]))
     for column in named.values():
         casting.require_column(table, column, name)
         uses.setdefault(column, "anything")
@@ -63,7 +63,7 @@ def from_table(table: Table, how: How, name: str, base: Path) -> Collection:
         if held is not None:
             columns[role] = _as_pictures(held, wanted[0], role, how)
             continue
-        columns[role] = casting.column_from_table(role, data.select(wanted), base, how.max_pixels, classes)
+        columns |= casting.columns_from_table(role, data.select(wanted), base, how.max_pixels, classes)
 
     def look_up(column: str) -> list[Any]:
         return casting.as_values(data[column], column)

@@ -14,6 +14,7 @@ from .build import default_encoder as default_encoder
 from .build import encoder_class as encoder_class
 from .build import encoder_names as encoder_names
 from .build import fresh_encoder as fresh_encoder
+from .build import load_tower as load_tower
 from .build import restore_encoder as restore_encoder
 from .clip_conv import ClipConv as ClipConv
 from .clip_conv import FrameByFrame as FrameByFrame
@@ -37,12 +38,10 @@ from .heads import predictor as predictor
 from .heads import projector as projector
 from .heads import symmetric_linear as symmetric_linear
 from .heads import unit as unit
-from .hugging_face import SentenceTransformersEncoder as SentenceTransformersEncoder
 from .hugging_face import TransformersEncoder as TransformersEncoder
-from .hugging_face import require_transformers as require_transformers
-from .hugging_face import without_bars as without_bars
+from .hugging_face_images import TransformersImageEncoder as TransformersImageEncoder
+from .hugging_face_sound import TransformersSoundEncoder as TransformersSoundEncoder
 from .image import ImageEncoder as ImageEncoder
-from .kept import load_tower as load_tower
 from .kept import save_tower as save_tower
 from .labels import LabelMatrix as LabelMatrix
 from .labels import LabelNames as LabelNames
@@ -50,6 +49,8 @@ from .labels import LabelReader as LabelReader
 from .labels import PackedLabels as PackedLabels
 from .mel_transformer import MelTransformer as MelTransformer
 from .mlp import MLP as MLP
+from .model_folders import require_transformers as require_transformers
+from .model_folders import without_bars as without_bars
 from .ngrams import NgramEncoder as NgramEncoder
 from .nodes import NodeMLP as NodeMLP
 from .nodes import Nodes as Nodes
@@ -63,6 +64,7 @@ from .quantizer import Vector as Vector
 from .sasrec import PackedClicks as PackedClicks
 from .sasrec import SASRec as SASRec
 from .seeding import seeded as seeded
+from .sentences import SentenceTransformersEncoder as SentenceTransformersEncoder
 from .sound import PackedSound as PackedSound
 from .sound import log_mel as log_mel
 from .spectral import DirectPredictor as DirectPredictor

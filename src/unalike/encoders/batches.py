@@ -15,7 +15,7 @@ from unalike.errors import SettingsError
 from unalike.views import Tokens
 
 from .packed import PackedTokens
-from .text import TextEncoder
+from .text import Side, TextEncoder
 
 BUDGET = 2048
 """Tokens of a batch with its padding: enough for matrix products to run at their full rate, and few enough that what
@@ -134,15 +134,16 @@ def embed_tokens(
     if not len(rows):
         return np.zeros((0, 0), np.float32)
     distinct: dict[bytes, int] = {}
-    spans = zip(packed.offsets[rows].tolist(), packed.offsets[rows + 1].tolist(), strict=True)
+    begins, counts = packed.offsets[:-1], packed.counts
+    spans = zip(begins[rows].tolist(), (begins[rows] + counts[rows]).tolist(), strict=True)
     which = np.array([distinct.setdefault(packed.values[a:b].tobytes(), len(distinct)) for a, b in spans])
     firsts = rows[np.unique(which, return_index=True)[1]]
 
     @torch.no_grad()
     def embedded(batch: np.ndarray) -> np.ndarray:
-        return embed(packed.take(firsts[batch])).float().cpu().numpy()
+        return embed(packed.take(firsts[batch], most=packed.reads)).float().cpu().numpy()
 
-    batches = list(even_batches(packed.offsets[firsts + 1] - packed.offsets[firsts], budget=budget))
+    batches = list(even_batches(counts[firsts], budget=budget))
     with at_once(min(threads, len(batches))) as mapped:
         found = list(mapped(embedded, batches))
     vectors = np.empty((len(firsts), found[0].shape[1]), np.float32)
@@ -151,12 +152,13 @@ def embed_tokens(
     return vectors if len(firsts) == len(rows) else vectors[which]
 
 
-def embed_texts(encoder: TextEncoder, texts: Sequence[str]) -> np.ndarray:
+def embed_texts(encoder: TextEncoder, texts: Sequence[str], *, side: Side | None = None) -> np.ndarray:
     """Vectors float32 ``(N, width)`` of texts, without dropout, at the least cost; see `embed_tokens`.
 
     Args:
         encoder: of texts.
         texts: what to embed, in any order and of any length.
+        side: as in `TextEncoder.prepare`.
 
     Example:
         >>> from unalike.encoders import NgramEncoder, embed_texts
@@ -171,7 +173,7 @@ def embed_texts(encoder: TextEncoder, texts: Sequence[str]) -> np.ndarray:
     training = encoder.training
     encoder.eval()
     try:
-        packed = encoder.prepare(TextColumn(list(texts)))
+        packed = encoder.prepare(TextColumn(list(texts)), side=side)
         return embed_tokens(
             packed,
             lambda tokens: encoder(tokens.to(device)).vector,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,10 @@ from .convnet import ConvNet
 from .dilated import DilatedConv
 from .ensemble import Ensemble
 from .gridnet import GridNet
-from .hugging_face import SentenceTransformersEncoder, TransformersEncoder
-from .kept import RunEncoder
+from .hugging_face import TransformersEncoder
+from .hugging_face_images import TransformersImageEncoder
+from .hugging_face_sound import TransformersSoundEncoder
+from .kept import read_tower
 from .labels import LabelNames
 from .mel_transformer import MelTransformer
 from .mlp import MLP
@@ -30,18 +33,39 @@ from .ngrams import NgramEncoder
 from .nodes import NodeMLP
 from .sasrec import SASRec
 from .seeding import seeded
+from .sentences import SentenceTransformersEncoder
 from .text_transformer import TextTransformer
 from .timm_models import TimmEncoder
 from .vit import VisionTransformer
 
+
+class RunEncoder(Encoder):
+    """Names the encoders of runs, ``run:FOLDER``: what is made is the run's own encoder, with its weights.
+
+    Texts are cut into the tokens that the run learned, and pictures have its size. Nothing in the folder is executed.
+
+    Raises:
+        RunError: the folder holds no finished run, or was changed.
+        DataError: the run has no encoder for columns of this kind.
+    """
+
+    @classmethod
+    def for_columns(cls, columns: Sequence[Column], *, given: str, size: int, **options: Any) -> Encoder:  # type: ignore[override]
+        return load_tower(Path(given), columns[0].kind)
+
+    @classmethod
+    def options(cls) -> set[str]:
+        return set()
+
+
 CHOICES: Registry[str, tuple[str, ...]] = {
-    "image": ("conv", "grid", "drawing", "vit", "timm:NAME", "timm:NAME@WEIGHTS"),
+    "image": ("conv", "grid", "drawing", "vit", "timm:NAME", "timm:NAME@FILE", "hf:FOLDER"),
     "text": ("ngram", "transformer", "hf:FOLDER", "st:FOLDER", "run:FOLDER"),
     "array": ("mlp", "affine"),
     "series": ("dilated", "affine"),
     "points": ("affine",),
     "video": ("clip",),
-    "audio": ("mel",),
+    "audio": ("mel", "hf:FOLDER"),
     "clicks": ("sasrec",),
     "graph": ("nodes", "smooth:STEPS"),
     "labels": ("names",),
@@ -57,6 +81,8 @@ _CLASSES: Registry[str, type[Encoder]] = {
     "ngram": NgramEncoder,
     "transformer": TextTransformer,
     "hf": TransformersEncoder,
+    "hf-image": TransformersImageEncoder,
+    "hf-audio": TransformersSoundEncoder,
     "st": SentenceTransformersEncoder,
     "run": RunEncoder,  # type: ignore[type-abstract]
     "mlp": MLP,
@@ -133,7 +159,7 @@ def build_encoder(
         raise SettingsError(f"no encoder {spec!r} reads the kind {kind!r}; choose one of: {choices}")
     if width is not None:
         options |= {"width": width}
-    made = _CLASSES[name]
+    made = _CLASSES.get(f"{name}-{kind}", _CLASSES[name])
     if unknown := sorted(set(options) - made.options()):
         raise SettingsError(
             f"encoder {spec!r} has no setting {', '.join(unknown)}; it has: {', '.join(sorted(made.options()))}"
@@ -177,9 +203,31 @@ def restore_encoder(config: Mapping[str, Any], assets: Mapping[str, bytes]) -> E
         raise RunError(f"the run names an encoder {name!r}; this version knows: {', '.join(_CLASSES)}")
     try:
         with seeded(0):
+            if name == "ensemble":
+                return Ensemble.of_records(settings, assets, restore=restore_encoder)
             return _CLASSES[name].restore(settings, assets)
     except (TypeError, KeyError, ValueError, SettingsError) as error:
         raise RunError(f"the record of the encoder {name!r} does not fit this version: {error}") from error
+
+
+def load_tower(folder: Path, kind: str) -> Encoder:
+    """The encoder of one kind that a run has trained.
+
+    Args:
+        folder: a run directory, or what `save_tower` wrote.
+        kind: of the columns that it reads.
+
+    Raises:
+        RunError: the folder holds no finished run, or a file of it was changed.
+        DataError: the run has no encoder of this kind.
+
+    Example:
+        >>> from unalike.encoders import NgramEncoder, load_tower, save_tower
+        >>> save_tower(tmp / "kept", NgramEncoder(buckets=100, width=8))
+        >>> load_tower(tmp / "kept", "text").width
+        8
+    """
+    return read_tower(folder, kind, restore=restore_encoder)
 
 
 def fresh_encoder(encoder: Encoder, seed: int | None = None) -> Encoder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -77,11 +77,16 @@ class Ensemble(Encoder):
         }
 
     @classmethod
-    def restore(cls, settings: Mapping[str, Any], assets: Mapping[str, bytes]) -> Self:
-        from .build import restore_encoder
-
+    def of_records(
+        cls,
+        settings: Mapping[str, Any],
+        assets: Mapping[str, bytes],
+        *,
+        restore: Callable[[Mapping[str, Any], Mapping[str, bytes]], Encoder],
+    ) -> Self:
+        """An ensemble of the shape that `config` told; ``restore`` makes each of its encoders (`restore_encoder`)."""
         own: dict[int, dict[str, bytes]] = defaultdict(dict)
         for name, content in assets.items():
             number, _, rest = name.partition(".")
             own[int(number)][rest] = content
-        return cls([restore_encoder(config, own[number]) for number, config in enumerate(settings["towers"])])
+        return cls([restore(config, own[number]) for number, config in enumerate(settings["towers"])])

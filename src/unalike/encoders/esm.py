@@ -11,7 +11,7 @@ from tokenizers import processors
 
 from unalike.errors import MissingExtra
 
-from .hugging_face import require_transformers
+from .model_folders import require_transformers
 from .text_transformer import TextTransformer
 
 CLASS = "\ue000class\ue000"

@@ -1,30 +1,35 @@
-"""Models of transformers and sentence-transformers that lie on this machine. Nothing is ever downloaded."""
+"""Text models of transformers that lie on this machine. Nothing is ever downloaded."""
 
 from __future__ import annotations
 
-import json
 import tempfile
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-from typing import Any, Literal, Self
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unalike.data import Column, TextColumn
-from unalike.errors import MissingExtra, RunError, SettingsError
+from unalike.data import Column
+from unalike.errors import RunError, SettingsError
+from unalike.files import read_json
 from unalike.views import Tokens
 
 from .base import Encoded
-from .packed import PackedTokens
+from .model_folders import files_in, model_folder, one_tower, readable, require_transformers, unpacked, vector_of
 from .seeding import seeded
-from .text import TextEncoder, masked_mean
-from .text import _chunks as text_chunks
+from .text import Side, TextEncoder, masked_mean
 
-Pooling = Literal["mean", "first", "last"]
+Pooling = Literal["mean", "first", "last", "max", "own"]
+"""How tokens become a vector: their mean, the first (CLS), the last, the largest of each number; or the one vector that
+the model itself gives (a projection of CLIP, the pooler of DPR)."""
+
+_SAVED = {"mean": "mean", "cls": "first", "lasttoken": "last", "max": "max"}
+"""What sentence-transformers calls them."""
+
+UNBOUNDED = 512
+"""Tokens that are read of a text where neither the tokenizer nor the model says how many."""
 
 
 class TransformersEncoder(TextEncoder):
@@ -32,94 +37,105 @@ class TransformersEncoder(TextEncoder):
 
     Args:
         folder: where ``save_pretrained`` put the model and its tokenizer.
-        pooling: the vector is the ``"mean"`` of the tokens, the ``"first"`` (CLS) or the ``"last"``.
-        length: how many tokens of a text are read, the special ones included; at most as many as the model has
-            positions for. A warning tells how many texts were cut because of that.
+        pooling: how tokens become a vector; without it `suited_pooling` tells, and a note says what it told.
+        max_tokens: how many tokens of a text are read, the special ones included; without it as many as the tokenizer
+            and the positions of the model allow, and never more than these. A note tells how many texts are cut.
         frozen: keep the weights as they are.
 
     Raises:
         MissingExtra: transformers is not installed.
-        SettingsError: the folder holds no model, or the pooling is unknown.
+        SettingsError: the folder holds no model that reads texts, or the pooling is unknown.
     """
 
     def __init__(
-        self, folder: str | Path, *, pooling: Pooling = "mean", length: int = 128, frozen: bool = False
+        self,
+        folder: str | Path,
+        *,
+        pooling: Pooling | None = None,
+        max_tokens: int | None = None,
+        frozen: bool = False,
     ) -> None:
         transformers = require_transformers()
-        path = _folder(folder, "config.json")
+        path = model_folder(folder, "config.json")
         # A pooler that the folder does not hold is drawn at random.
-        with seeded(0), _readable(path):
+        with seeded(0), readable(path):
             model = transformers.AutoModel.from_pretrained(path, local_files_only=True, dtype=torch.float32)
             tokenizer = transformers.AutoTokenizer.from_pretrained(path, local_files_only=True)
-        self._set(model, tokenizer, pooling, length, frozen)
+        chosen, why = (pooling, "as was asked for") if pooling is not None else suited_pooling(path, model)
+        self._set(model, tokenizer, chosen, max_tokens, frozen)
+        self._notes = [f"hf:{path.name} pools by {chosen!r}, {why}; reads {self.length} tokens of a text"]
+        if prompts := _prompts(path):
+            self._notes.append(
+                f"hf:{path.name} leaves out the prompts that the folder holds ({', '.join(prompts)}); st: reads them"
+            )
 
-    def _set(self, model: Any, tokenizer: Any, pooling: Pooling, length: int, frozen: bool) -> None:
-        if pooling not in ("mean", "first", "last"):
-            raise SettingsError(f"tokens are pooled by 'mean', 'first' or 'last'; given: {pooling!r}")
+    def _set(self, model: Any, tokenizer: Any, pooling: Pooling, max_tokens: int | None, frozen: bool) -> None:
+        if pooling not in get_args(Pooling):
+            raise SettingsError(f"tokens are pooled by {', '.join(get_args(Pooling))}; given: {pooling!r}")
+        if max_tokens is not None and max_tokens < 1:
+            raise SettingsError(f"max_tokens={max_tokens}: of a text at least one token is read")
         super().__init__()
-        self.model: Any = model
-        self.width = int(model.config.hidden_size)
-        self.pooling = pooling
-        self._wanted = length
-        self.length = min(length, positions_of(model) or length)
+        self.config_of_model: Any = model.config
+        if pooling != "own" and model.config.is_encoder_decoder:
+            model = model.get_encoder()
+        self.model: Any = one_tower(model, "text")
+        self.pooling: Pooling = "own" if hasattr(model, "get_text_features") else pooling
+        self._wanted = max_tokens
+        limits = [tokenizer.model_max_length, positions_of(model) or UNBOUNDED**3]
+        own = min(limits) if min(limits) < UNBOUNDED**3 else max_tokens or UNBOUNDED
+        self.length = self.most = min(max_tokens or own, own)
         self._tokenizer = tokenizer
+        self._notes: list[str] = []
+        self.pretrained = True
+        training = model.training
+        with torch.no_grad():
+            model.eval()
+            tokens = Tokens(torch.ones(1, 2, dtype=torch.int64), torch.ones(1, 2).bool())
+            self.width = self(tokens).vector.shape[1]
+            model.train(training)
         if frozen:
             self.freeze()
 
+    def notes(self, side: Side | None = None) -> list[str]:
+        return self._notes
+
     def tokenise(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        values, counts, cut = self._tokenise(texts)
-        self._tell(cut, len(texts))
-        return values, counts
+        return flat(self._tokenised(texts, self.length))
 
-    def _tokenise(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, int]:
-        """Values and counts, and how many texts the model has too few positions for."""
-        if self.length == self._wanted:
-            return *_flat(self._tokenizer(list(texts), truncation=True, max_length=self.length)["input_ids"]), 0
+    def _tokenised(self, texts: Sequence[str], most: int) -> list[list[int]]:
+        found: list[list[int]] = self._tokenizer(list(texts), truncation=True, max_length=most)["input_ids"]
+        return found
+
+    def cut(self, texts: Sequence[str], counts: np.ndarray, side: Side | None = None) -> int:
+        full = [texts[row] for row in np.flatnonzero(counts >= self.length)]
         # One token more than fits shows which texts do not fit.
-        rows = self._tokenizer(list(texts), truncation=True, max_length=self.length + 1)["input_ids"]
-        long = [row for row, ids in enumerate(rows) if len(ids) > self.length]
-        again = [texts[row] for row in long]
-        if again:
-            cut = self._tokenizer(again, truncation=True, max_length=self.length)["input_ids"]
-            for row, ids in zip(long, cut, strict=True):
-                rows[row] = ids
-        return *_flat(rows), len(long)
-
-    def prepare(self, column: Column, *, cache: Path | None = None) -> PackedTokens:
-        if not isinstance(column, TextColumn) or self.length == self._wanted:
-            return super().prepare(column, cache=cache)
-        cuts = []
-
-        def parts() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-            for texts in text_chunks(column):
-                values, counts, cut = self._tokenise(texts)
-                cuts.append(cut)
-                yield values, counts
-
-        packed = PackedTokens.from_chunks(parts(), column.present)
-        self._tell(sum(cuts), len(column))
-        return packed
-
-    def _tell(self, cut: int, of: int) -> None:
-        if cut:
-            warnings.warn(
-                f"{cut:,} of {of:,} texts have more than {self.length} tokens and are cut: the model has "
-                f"{self.length} positions, fewer than the length of {self._wanted} that was asked for",
-                stacklevel=3,
-            )
+        return sum(len(ids) > self.length for ids in self._tokenised(full, self.length + 1)) if full else 0
 
     def forward(self, inputs: Tokens) -> Encoded:
-        tokens = self.model(input_ids=inputs.ids, attention_mask=inputs.mask.long()).last_hidden_state
-        return Encoded(_pool(tokens, inputs.mask, self.pooling), tokens, inputs.mask)
+        given = {"input_ids": inputs.ids, "attention_mask": inputs.mask.long()}
+        if self.model.config.model_type in ("siglip", "siglip2"):
+            given = {"input_ids": self._filled(inputs)}
+        if hasattr(self.model, "get_text_features"):
+            return Encoded(vector_of(self.model.get_text_features(**given)))
+        found = self.model(**given)
+        if self.pooling == "own":
+            return Encoded(found.pooler_output)
+        tokens = found.last_hidden_state
+        return Encoded(pool(tokens, inputs.mask, self.pooling), tokens, inputs.mask)
+
+    def _filled(self, inputs: Tokens) -> Tensor:
+        """Ids ``(B, length)``: a model of SigLIP was trained on texts of one length, and reads their padding too."""
+        ids = inputs.ids.masked_fill(~inputs.mask, self._tokenizer.pad_token_id)
+        return nn.functional.pad(ids, (0, self.length - ids.shape[1]), value=self._tokenizer.pad_token_id)
 
     def config(self) -> dict[str, Any]:
-        return {"name": "hf", "pooling": self.pooling, "length": self._wanted, "frozen": self.frozen}
+        return {"name": "hf", "pooling": self.pooling, "max_tokens": self._wanted, "frozen": self.frozen}
 
     def assets(self) -> dict[str, bytes]:
         with tempfile.TemporaryDirectory() as folder:
-            self.model.config.save_pretrained(folder)
+            self.config_of_model.save_pretrained(folder)
             self._tokenizer.save_pretrained(folder)
-            return _files(Path(folder))
+            return files_in(Path(folder))
 
     @classmethod
     def for_columns(cls, columns: Sequence[Column], *, given: str, size: int, **options: Any) -> Self:
@@ -129,104 +145,71 @@ class TransformersEncoder(TextEncoder):
     @classmethod
     def restore(cls, settings: Mapping[str, Any], assets: Mapping[str, bytes]) -> Self:
         transformers = require_transformers()
-        with _unpacked(assets) as folder:
+        with unpacked(assets) as folder:
             config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        rest = dict(settings)
+        if "length" in rest:  # the setting's name in runs of earlier versions
+            rest["max_tokens"] = rest.pop("length")
         encoder = cls.__new__(cls)
-        encoder._set(transformers.AutoModel.from_config(config), tokenizer, **settings)
+        encoder._set(transformers.AutoModel.from_config(config), tokenizer, **rest)
         return encoder
 
 
-class SentenceTransformersEncoder(TextEncoder):
-    """A model of sentence-transformers with its own pooling, and whatever else stands behind it.
+def suited_pooling(folder: Path, model: Any) -> tuple[Pooling, str]:
+    """How the tokens of a saved model become a vector, and why.
+
+    What the folder says comes first (``modules.json``, as sentence-transformers writes it); the last token of a causal
+    model has read all others; a model that gives one vector and no tokens keeps it; of all others the mean is taken.
 
     Args:
-        folder: where ``SentenceTransformer.save`` put the model.
-        frozen: keep the weights as they are.
+        folder: of the model.
+        model: as transformers opened it.
 
     Raises:
-        MissingExtra: sentence-transformers is not installed.
-        SettingsError: the folder holds no such model.
+        SettingsError: the folder asks for a pooling that is not known here, or a file in it is damaged.
     """
-
-    def __init__(self, folder: str | Path, *, frozen: bool = False) -> None:
-        try:
-            from sentence_transformers import SentenceTransformer
-        except ImportError as error:
-            raise MissingExtra("sentence-transformers", "text") from error
-        super().__init__()
-        path = _folder(folder, "modules.json")
-        with _readable(path):
-            self.model: Any = SentenceTransformer(str(path), device="cpu", local_files_only=True)
-        width = self.model.get_embedding_dimension()
-        if width is None:
-            raise SettingsError(f"the model in {folder} does not say how long its vectors are")
-        self.width = width
-        if frozen:
-            self.freeze()
-
-    def tokenise(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        found = self.model.preprocess(list(texts))
-        return _flat([ids[mask.bool()] for ids, mask in zip(found["input_ids"], found["attention_mask"], strict=True)])
-
-    def forward(self, inputs: Tokens) -> Encoded:
-        found = self.model({"input_ids": inputs.ids, "attention_mask": inputs.mask.long()})
-        return Encoded(found["sentence_embedding"], found["token_embeddings"], inputs.mask)
-
-    @property
-    def token_width(self) -> int:
-        return int(self.model[0].get_embedding_dimension())
-
-    def config(self) -> dict[str, Any]:
-        return {"name": "st", "frozen": self.frozen}
-
-    def assets(self) -> dict[str, bytes]:
-        with tempfile.TemporaryDirectory() as folder:
-            self.model.save_pretrained(folder, create_model_card=False)
-            for weights in _main_weights(Path(folder)):
-                weights.unlink()  # the caller keeps them with all other weights
-            return _files(Path(folder))
-
-    @classmethod
-    def for_columns(cls, columns: Sequence[Column], *, given: str, size: int, **options: Any) -> Self:
-        options.pop("seed", None)  # the weights are there
-        return cls(given, **options)
-
-    @classmethod
-    def restore(cls, settings: Mapping[str, Any], assets: Mapping[str, bytes]) -> Self:
-        transformers = require_transformers()
-        with _unpacked(assets) as folder:
-            for module in _modules(folder):
-                if module["type"].endswith(".Transformer"):
-                    config = transformers.AutoConfig.from_pretrained(folder / module["path"], local_files_only=True)
-                    transformers.AutoModel.from_config(config).save_pretrained(folder / module["path"])
-            return cls(folder, **settings)
+    saved = _saved_pooling(folder)
+    if saved is not None:
+        modes = [saved] if isinstance(saved, str) else list(saved)
+        if len(modes) != 1 or modes[0] not in _SAVED:
+            raise SettingsError(
+                f"{folder} pools its tokens by {', '.join(modes)}, which hf: does not know: open it as st:{folder}, or "
+                f"choose a pooling of {', '.join(get_args(Pooling))}"
+            )
+        return _SAVED[modes[0]], "as the folder says"  # type: ignore[return-value]
+    if hasattr(model, "get_text_features"):
+        return "own", "the vector that the model gives"
+    if is_causal(model.config):
+        return "last", "since the model is causal"
+    if model.config.model_type == "dpr":
+        return "own", "the vector that the model gives"
+    return "mean", "since the folder says nothing else"
 
 
-def require_transformers() -> Any:
-    """The package transformers, which is imported only where a model needs it.
+def is_causal(config: Any) -> bool:
+    """Whether a model of transformers sees of a text only what stands before each token.
 
-    Raises:
-        MissingExtra: it is not installed.
+    Example:
+        >>> import transformers
+        >>> from unalike.encoders.hugging_face import is_causal
+        >>> is_causal(transformers.MistralConfig()), is_causal(transformers.BertConfig())
+        (True, False)
     """
-    try:
-        import transformers
-    except ImportError as error:
-        raise MissingExtra("transformers", "text") from error
-    return transformers
+    from transformers.models.auto import modeling_auto
 
-
-@contextmanager
-def without_bars() -> Iterator[None]:
-    """No bars of progress from transformers meanwhile: what is read and written here takes a moment."""
-    logging = require_transformers().utils.logging
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
+    if config.is_encoder_decoder or not getattr(config, "is_causal", True):
+        return False
+    if getattr(config, "use_bidirectional_attention", False):
+        return False
+    if any(name.endswith("ForCausalLM") for name in config.architectures or ()):
+        return True
+    # A decoder that was saved without its head is known by its family: those that also fill gaps look both ways.
+    family = config.model_type
+    return (
+        family in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+        and family not in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    )
 
 
 def positions_of(model: Any) -> int | None:
@@ -242,7 +225,7 @@ def positions_of(model: Any) -> int | None:
         >>> positions_of(transformers.RobertaModel(config))  # the first two are kept for padding
         64
     """
-    positions = getattr(model.config, "max_position_embeddings", None)
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if not isinstance(positions, int) or positions < 1:
         return None
     tables = (m for name, m in model.named_modules() if name.endswith("position_embeddings"))
@@ -250,66 +233,47 @@ def positions_of(model: Any) -> int | None:
     return positions - max(kept, default=0)
 
 
-@contextmanager
-def _readable(folder: Path) -> Iterator[None]:
-    """Say which folder it was, whatever a damaged model leads to."""
-    try:
-        yield
-    except Exception as error:  # these packages raise nothing more special
-        raise SettingsError(f"the model in {folder} cannot be read: {type(error).__name__}: {error}") from error
-
-
-def _folder(folder: str | Path, needed: str) -> Path:
-    path = Path(folder).expanduser()
-    if not (path / needed).is_file():
-        raise SettingsError(
-            f"{folder} is no folder with a saved model ({needed} is missing). Models are read from this machine only: "
-            "save one there first, or give its path"
-        )
-    return path
-
-
-def _flat(rows: Sequence[Sequence[int] | Tensor]) -> tuple[np.ndarray, np.ndarray]:
+def flat(rows: Sequence[Sequence[int] | Tensor]) -> tuple[np.ndarray, np.ndarray]:
+    """The tokens of rows after each other, int32, and how many each has, int64."""
     counts = np.fromiter(map(len, rows), np.int64, len(rows))
     return np.concatenate([np.empty(0, np.int32), *(np.asarray(row, np.int32) for row in rows)]), counts
 
 
-def _pool(tokens: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
+def pool(tokens: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
+    """One vector ``(B, D)`` of tokens ``(B, L, D)`` that stand where ``mask`` ``(B, L)`` is true, from the left."""
     if pooling == "mean":
         return masked_mean(tokens, mask)
     if pooling == "first":
         return tokens[:, 0]
+    if pooling == "max":
+        return tokens.masked_fill(~mask[:, :, None], -torch.inf).amax(1)
     return tokens[torch.arange(len(tokens), device=tokens.device), (mask.sum(1) - 1).clamp(min=0)]
 
 
-def _files(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+def _saved_pooling(folder: Path) -> str | list[str] | None:
+    """What a folder of sentence-transformers says of pooling, in its words."""
+    places = [folder / "1_Pooling"]
+    if (folder / "modules.json").is_file():
+        modules = _json(folder / "modules.json")
+        places = [folder / module["path"] for module in modules if module["type"].rpartition(".")[2] == "Pooling"]
+    for place in places:
+        if (place / "config.json").is_file():
+            saved: dict[str, Any] = _json(place / "config.json")
+            # Before 5.4 each mode was a flag of its own.
+            flags = [name.removeprefix("pooling_mode_") for name, value in saved.items() if value is True]
+            on = [name.removesuffix("_token" if name == "cls_token" else "_tokens") for name in flags]
+            return saved.get("pooling_mode") or [name for name in on if name != "include_prompt"] or None
+    return None
 
 
-@contextmanager
-def _unpacked(assets: Mapping[str, bytes]) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for path, content in assets.items():
-            if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-                raise RunError(f"the run holds a file {path!r} that points out of its folder; it is not opened")
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(content)
-        yield folder
+def _prompts(folder: Path) -> list[str]:
+    """The names of the prompts that sentence-transformers would put before a text."""
+    path = folder / "config_sentence_transformers.json"
+    return [name for name, prompt in (_json(path).get("prompts") or {}).items() if prompt] if path.is_file() else []
 
 
-def _modules(folder: Path) -> list[dict[str, str]]:
-    """The parts of a sentence-transformers model: its list names classes, and a stranger's may name any class."""
-    modules: list[dict[str, str]] = json.loads((folder / "modules.json").read_text("utf-8"))
-    for module in modules:
-        if not module["type"].startswith("sentence_transformers."):
-            raise RunError(f"the run asks for a class {module['type']!r} from outside sentence-transformers; refused")
-        if PurePosixPath(module["path"]).is_absolute() or ".." in PurePosixPath(module["path"]).parts:
-            raise RunError(f"the run's model lies at {module['path']!r}, out of its folder; refused")
-    return modules
-
-
-def _main_weights(folder: Path) -> list[Path]:
-    """The files with the transformer's weights."""
-    places = [folder / module["path"] for module in _modules(folder) if module["type"].endswith(".Transformer")]
-    return [file for place in places for file in place.glob("*model*.safetensors*")]
+def _json(path: Path) -> Any:
+    try:
+        return read_json(path)
+    except RunError as error:
+        raise SettingsError(f"the model's {path} is damaged: {error}") from error

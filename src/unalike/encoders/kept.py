@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 
-from unalike.data import Column
 from unalike.errors import DataError, RunError
 from unalike.files import checksum, damaged, read_sealed, write_bytes, write_sealed
 
@@ -16,39 +15,22 @@ from .base import Encoder
 
 WEIGHTS = "weights.safetensors"
 
-
-class RunEncoder(Encoder):
-    """Names the encoders of runs, ``run:FOLDER``: what is made is the run's own encoder, with its weights.
-
-    Texts are cut into the tokens that the run learned, and pictures have its size. Nothing in the folder is executed.
-
-    Raises:
-        RunError: the folder holds no finished run, or was changed.
-        DataError: the run has no encoder for columns of this kind.
-    """
-
-    @classmethod
-    def for_columns(cls, columns: Sequence[Column], *, given: str, size: int, **options: Any) -> Encoder:  # type: ignore[override]
-        return load_tower(Path(given), columns[0].kind)
-
-    @classmethod
-    def options(cls) -> set[str]:
-        return set()
+Restore = Callable[[Mapping[str, Any], Mapping[str, bytes]], Encoder]
+"""From what `Encoder.config` and `Encoder.assets` told to an encoder whose weights are yet to be loaded."""
 
 
-def load_tower(folder: Path, kind: str) -> Encoder:
+def read_tower(folder: Path, kind: str, *, restore: Restore) -> Encoder:
     """The encoder of one kind that a run has trained.
 
     Args:
         folder: a run directory, or what `save_tower` wrote.
         kind: of the columns that it reads.
+        restore: makes an encoder of its record and its files (`restore_encoder`).
 
     Raises:
         RunError: the folder holds no finished run, or a file of it was changed.
         DataError: the run has no encoder of this kind.
     """
-    from .build import restore_encoder
-
     path = folder / "run.json"
     if not path.exists():
         raise RunError(f"{folder} is no run directory: it has no run.json. unalike fit DATA --out {folder} makes one")
@@ -62,7 +44,7 @@ def load_tower(folder: Path, kind: str) -> Encoder:
         for name in (WEIGHTS, *names.values()):
             if not (folder / name).is_file() or checksum(folder / name) != record["checksums"][name]:
                 raise RunError(f"{folder / name} is missing or was changed after it was written")
-        encoder = restore_encoder(
+        encoder = restore(
             record["encoders"][kind], {name: (folder / file).read_bytes() for name, file in names.items()}
         )
         begins = record["towers"][kind] + "."

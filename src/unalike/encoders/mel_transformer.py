@@ -18,7 +18,7 @@ from unalike.errors import DataError, SettingsError
 
 from .base import Encoded, Encoder
 from .seeding import seeded
-from .sound import FRAMES_A_SECOND, PackedSound, pack_sound
+from .sound import FRAMES_A_SECOND, PackedSound, bands_of, pack_sound
 
 SAMPLE = 200
 """Recordings by which spectrograms are standardised."""
@@ -27,8 +27,10 @@ SAMPLE = 200
 class MelTransformer(Encoder):
     """Log-mel spectrograms through two convolutions of stride 2 and transformer blocks: a token every 40 ms.
 
-    Each band is standardised by the training recordings' mean and deviation (`plain`). The vector is the mean of the
-    tokens. What a recording gives does not depend on how much padding stands behind it.
+    Each band is standardised by the training recordings' mean and deviation (`plain`). Where a recording's rate is too
+    low to tell of a band that these hold, their mean stands in it: a telephone's recording is like its own in full, and
+    not like silence. The vector is the mean of the tokens. What a recording gives does not depend on how much padding
+    stands behind it.
 
     Args:
         frames: of a spectrogram, 100 a second; of a longer recording the beginning is read.
@@ -38,6 +40,8 @@ class MelTransformer(Encoder):
         heads: of the attention.
         mean: of each band, float ``(mels,)``; 0 without it.
         std: of each band, float ``(mels,)`` and above 0; 1 without it.
+        heard: how many bands, from below, the training recordings' rates tell of. In these the mean stands for what a
+            recording's own rate cannot tell; in none without it.
         seed: of the initial weights; None draws from torch's current random state.
 
     Raises:
@@ -63,6 +67,7 @@ class MelTransformer(Encoder):
         heads: int = 4,
         mean: np.ndarray | None = None,
         std: np.ndarray | None = None,
+        heard: int = 0,
         seed: int | None = 0,
     ) -> None:
         super().__init__()
@@ -72,6 +77,7 @@ class MelTransformer(Encoder):
                 " the width a multiple of the heads"
             )
         self.frames, self.mels, self.width, self.depth, self.heads = frames, mels, width, depth, heads
+        self.heard = heard
         self.mean: Tensor
         self.std: Tensor
         for name, given, default in (("mean", mean, torch.zeros), ("std", std, torch.ones)):
@@ -97,11 +103,12 @@ class MelTransformer(Encoder):
         """An encoder for recordings of up to ``seconds``, or of the longest of them if that is shorter."""
         if not 0.1 <= seconds <= 600:
             raise SettingsError(f"seconds={seconds}: of a recording 0.1 to 600 seconds can be read")
-        lengths, sampled = [0.1], []
+        lengths, rates, sampled = [0.1], [0], []
         for column in columns:
             heard = _recordings(column)
             headers, _ = survey(heard)
             lengths += [header.seconds for header in headers.values()]
+            rates += [header.rate for header in headers.values()]
             rows = np.array(sorted(headers), np.int64)
             picked = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE // len(columns) + 1)).astype(int))
             sampled.append(heard.select(rows[picked]) if len(rows) else heard.select([]))
@@ -113,14 +120,17 @@ class MelTransformer(Encoder):
             raise DataError("none of the recordings can be read")
         # A band that never changes (a telephone's, above 4 kHz) stays near zero instead of being blown up.
         std = np.maximum(known.std(0), 0.1)
-        return cls(frames, mels=mels, mean=known.mean(0), std=std, **options)
+        return cls(frames, mels=mels, mean=known.mean(0), std=std, heard=bands_of(max(rates), mels), **options)
 
     @classmethod
     def options(cls) -> set[str]:
-        return super().options() | {"seconds"}
+        return super().options() - {"heard"} | {"seconds"}
 
     def prepare(self, column: Column, *, cache: Path | None = None) -> PackedSound:
-        return pack_sound(_recordings(column), mels=self.mels, frames=self.frames, cache=cache)
+        packed = pack_sound(_recordings(column), mels=self.mels, frames=self.frames, cache=cache)
+        fill = self.mean[:, 0].cpu().numpy().copy()
+        fill[self.heard :] = np.nan
+        return packed.filled(fill)
 
     def plain(self, inputs: Tensor) -> Tensor:
         return (inputs - self.mean) / self.std
@@ -165,7 +175,8 @@ class MelTransformer(Encoder):
         return Encoded(tokens.sum(1) / mask.sum(1, keepdim=True).clamp(min=1), tokens, mask)
 
     def config(self) -> dict[str, Any]:
-        return {"name": "mel"} | {name: getattr(self, name) for name in ("frames", "mels", "width", "depth", "heads")}
+        names = ("frames", "mels", "width", "depth", "heads", "heard")
+        return {"name": "mel"} | {name: getattr(self, name) for name in names}
 
 
 def _recordings(column: Column) -> AudioColumn:

@@ -14,7 +14,7 @@ from unalike.views import Tokens
 
 from .base import Encoded
 from .seeding import seeded
-from .text import TextEncoder, normalise
+from .text import Side, TextEncoder, normalise
 
 
 class NgramEncoder(TextEncoder):
@@ -73,6 +73,7 @@ class NgramEncoder(TextEncoder):
         if wrong := {name: value for name, value in self._settings.items() if value < 1}:
             raise SettingsError(f"an n-gram encoder needs numbers of at least 1; given: {wrong}")
         self.width = width
+        self.most, self.unit = characters, "characters"
         self.lowercase = lowercase
         self.dropout = dropout
         self.tokens = tokens
@@ -96,6 +97,9 @@ class NgramEncoder(TextEncoder):
         settings = self._settings
         read = [normalise(text[: settings["characters"]], lowercase=self.lowercase) for text in texts]
         return ngrams(read, longest=settings["longest"], buckets=settings["buckets"])
+
+    def cut(self, texts: Sequence[str], counts: np.ndarray, side: Side | None = None) -> int:
+        return sum(len(text) > self._settings["characters"] for text in texts)
 
     def forward(self, inputs: Tokens) -> Encoded:
         ids, mask = inputs.ids, inputs.mask

@@ -205,6 +205,9 @@ class PackedTokens:
         values: int32, the tokens of all rows; 0 is kept for padding.
         offsets: int64 ``(N + 1,)``; row ``i`` is ``values[offsets[i] : offsets[i + 1]]``.
         present: bool ``(N,)``.
+        notes: what a user should know of the texts, such as how many are longer than what is read of them.
+        reads: how many tokens of a row its encoder reads; what stands behind them is there for views that crop. None
+            where it reads all.
 
     Example:
         >>> import numpy as np
@@ -214,10 +217,26 @@ class PackedTokens:
         [[5, 0], [6, 7]]
     """
 
-    def __init__(self, values: np.ndarray, offsets: np.ndarray, present: np.ndarray) -> None:
+    def __init__(
+        self,
+        values: np.ndarray,
+        offsets: np.ndarray,
+        present: np.ndarray,
+        *,
+        notes: Sequence[str] = (),
+        reads: int | None = None,
+    ) -> None:
         self.values = values
         self.offsets = offsets
         self.present = present
+        self.notes = tuple(notes)
+        self.reads = reads
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Int64 ``(N,)``: how many tokens of each row its encoder reads."""
+        counts = np.diff(self.offsets)
+        return counts if self.reads is None else np.minimum(counts, self.reads)
 
     @classmethod
     def from_chunks(
@@ -251,11 +270,18 @@ class PackedTokens:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def take(self, indices: Indices) -> Tokens:
-        """The rows, padded with zeros to the longest of them and to one token at least."""
+    def take(self, indices: Indices, *, most: int | None = None) -> Tokens:
+        """The rows, padded with zeros to the longest of them and to one token at least.
+
+        Args:
+            indices: which rows.
+            most: how many tokens of each at most; all of them without it.
+        """
         rows = np.asarray(indices, np.int64)
         starts = self.offsets[rows]
         lengths = self.offsets[rows + 1] - starts
+        if most is not None:
+            lengths = np.minimum(lengths, most)
         places = np.arange(max(1, lengths.max(initial=0)))
         mask = places < lengths[:, None]
         ids = np.zeros(mask.shape, np.int64)

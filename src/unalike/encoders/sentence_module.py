@@ -13,7 +13,8 @@ from torch import Tensor
 from unalike.errors import RunError
 from unalike.views import Tokens
 
-from .kept import load_tower, save_tower
+from .build import load_tower
+from .kept import save_tower
 from .packed import PackedTokens
 from .text import TextEncoder
 

@@ -24,15 +24,38 @@ WINDOW, HOP, POINTS = 400, 160, 512
 
 FRAMES_A_SECOND = RATE // HOP
 FLOOR = 1e-6
-VERSION = 1
+PASSED = 0.9
+"""Share of the frequencies below half of a rate that filters let pass whole."""
+VERSION = 2
 """Of what the cache holds."""
+
+
+def mel_edges(mels: int) -> np.ndarray:
+    """Where the bands of the mel scale of HTK begin, from 0 to 8 kHz: hertz, ``(mels + 2,)``; each ends two further."""
+    top = 2595 * np.log10(1 + RATE / 2 / 700)
+    edges: np.ndarray = 700 * (10 ** (np.linspace(0, top, mels + 2) / 2595) - 1)
+    return edges
+
+
+def bands_of(rate: int, mels: int) -> int:
+    """How many bands, from below, tell of a recording of some rate what one of 16 kHz tells.
+
+    Filters take away the last tenth below half of the rate, so that a band which reaches into it is not counted.
+
+    Example:
+        >>> from unalike.encoders.sound import bands_of
+        >>> bands_of(44100, 64), bands_of(8000, 64)
+        (64, 45)
+    """
+    if rate >= RATE:
+        return mels
+    return int((mel_edges(mels)[2:] <= PASSED * rate / 2).sum())
 
 
 @cache
 def mel_filters(mels: int) -> Tensor:
     """Triangles that are even on the mel scale of HTK, from 0 to 8 kHz: float32 ``(257, mels)``."""
-    top = 2595 * np.log10(1 + RATE / 2 / 700)
-    edges = 700 * (10 ** (np.linspace(0, top, mels + 2) / 2595) - 1)
+    edges = mel_edges(mels)
     hertz = np.linspace(0, RATE / 2, POINTS // 2 + 1)[:, None]
     rising = (hertz - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - hertz) / (edges[2:] - edges[1:-1])
@@ -72,6 +95,8 @@ class PackedSound:
         values: float16 ``(N, mels, frames)``; a row of nothing but NaN is missing.
         failures: by row, why it could not be read.
         notes: what a user should know of the recordings.
+        bands: int64 ``(N,)``: how many bands of each hold what its rate can tell, from below; all without it.
+        fill: float ``(mels,)``: what stands in the bands that a recording's rate cannot tell; NaN leaves what is there.
 
     Example:
         >>> import numpy as np
@@ -81,12 +106,20 @@ class PackedSound:
     """
 
     def __init__(
-        self, values: np.ndarray, *, failures: dict[int, Failure] | None = None, notes: Sequence[str] = ()
+        self,
+        values: np.ndarray,
+        *,
+        failures: dict[int, Failure] | None = None,
+        notes: Sequence[str] = (),
+        bands: np.ndarray | None = None,
+        fill: np.ndarray | None = None,
     ) -> None:
         self.pixels = values
         """float16 ``(N, mels, frames)``"""
         self.failures = failures or {}
         self.notes = tuple(notes)
+        self.bands = np.full(len(values), values.shape[1], np.int64) if bands is None else np.asarray(bands, np.int64)
+        self.fill = fill
         self.present = ~np.isnan(np.asarray(values[:, 0, 0]))
 
     def __len__(self) -> int:
@@ -94,7 +127,19 @@ class PackedSound:
 
     def take(self, indices: np.ndarray | Sequence[int]) -> Tensor:
         """float32 ``(B, mels, frames)``: a copy of the rows."""
-        return torch.from_numpy(np.asarray(self.pixels[np.asarray(indices, np.int64)], np.float32))
+        rows = np.asarray(indices, np.int64)
+        values = np.asarray(self.pixels[rows], np.float32)
+        if self.fill is not None:
+            unknown = np.arange(values.shape[1]) >= self.bands[rows][:, None]
+            unknown &= ~np.isnan(self.fill)
+            values = np.where(unknown[..., None] & ~np.isnan(values), self.fill[:, None], values).astype(np.float32)
+        return torch.from_numpy(values)
+
+    def filled(self, fill: np.ndarray) -> PackedSound:
+        """The same with other values in the bands that a recording's rate cannot tell; NaN leaves a band as it is."""
+        if (self.bands >= self.pixels.shape[1]).all():
+            return self
+        return PackedSound(self.pixels, failures=self.failures, notes=self.notes, bands=self.bands, fill=fill)
 
     def raw(self, indices: np.ndarray | Sequence[int]) -> Tensor:
         """float32 ``(B, 2 mels)``: mean and deviation over time, a description without a model; zeros where missing."""
@@ -119,14 +164,15 @@ def pack_sound(column: AudioColumn, *, mels: int, frames: int, cache: Path | Non
     state = f"{VERSION} {mels} {frames} {column.fingerprint()}"
     path = cache / f"sound-{hashlib.blake2b(state.encode(), digest_size=16).hexdigest()}.npy"
     if path.exists() and path.with_suffix(".json").exists():
-        notes = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        return PackedSound(np.load(path, mmap_mode="r", allow_pickle=False), notes=notes)
+        kept = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        return PackedSound(np.load(path, mmap_mode="r", allow_pickle=False), **kept)
     packed = _packed(column, mels, frames)
     if not packed.failures:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path.with_suffix(".json"), json.dumps(packed.notes).encode())
+        kept = {"notes": packed.notes, "bands": packed.bands.tolist()}
+        write_bytes(path.with_suffix(".json"), json.dumps(kept).encode())
         write_atomically(path, partial(_save, packed.pixels))
-        return PackedSound(np.load(path, mmap_mode="r", allow_pickle=False), notes=packed.notes)
+        return PackedSound(np.load(path, mmap_mode="r", allow_pickle=False), notes=packed.notes, bands=packed.bands)
     return packed
 
 
@@ -138,7 +184,9 @@ def _save(values: np.ndarray, path: Path) -> None:
 def _packed(column: AudioColumn, mels: int, frames: int) -> PackedSound:
     values = np.full((len(column), mels, frames), np.nan, np.float16)
     failures: dict[int, Failure] = {}
+    bands = np.full(len(column), mels, np.int64)
     clipped = 0
+    lowest = RATE
     seconds = (frames * HOP + WINDOW) / RATE
     known: dict[Path, int] = {}
     for row in range(len(column)):
@@ -146,7 +194,7 @@ def _packed(column: AudioColumn, mels: int, frames: int) -> PackedSound:
         if path is None:
             continue
         if path in known:  # the same file again
-            values[row] = values[known[path]]
+            values[row], bands[row] = values[known[path]], bands[known[path]]
             continue
         try:
             sound = decode_sound(path, seconds=seconds)
@@ -160,5 +208,10 @@ def _packed(column: AudioColumn, mels: int, frames: int) -> PackedSound:
         values[row, :, : found.shape[1]] = found.numpy()
         known[path] = row
         clipped += sound.clipped
+        bands[row] = bands_of(sound.rate, mels)
+        lowest = min(lowest, sound.rate)
     notes = [f"{clipped} recording{'s are' if clipped != 1 else ' is'} clipped: recorded too loud"] if clipped else []
-    return PackedSound(values, failures=failures, notes=notes)
+    if low := int((bands < mels).sum()):
+        what = "recording is" if low == 1 else "recordings are"
+        notes.append(f"{low} {what} sampled at less than {RATE} Hz, {lowest} at least: no sound above half of that")
+    return PackedSound(values, failures=failures, notes=notes, bands=bands)

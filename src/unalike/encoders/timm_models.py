@@ -62,9 +62,14 @@ class TimmEncoder(ImageEncoder):
         base = name.split(".")[0]
         if ":" in name or "/" in name or not timm.is_model(base):
             near = timm.list_models(f"*{base[:6]}*")[:8] or timm.list_models("resnet*")[:8]
-            raise SettingsError(f"timm has no model {name!r}; it has, among others: {', '.join(near)}")
+            raise SettingsError(
+                f"timm has no model {name!r}; it has, among others: {', '.join(near)}. Give timm:NAME, or"
+                " timm:NAME@FILE with a file of its weights"
+            )
         if weights is not None and not Path(weights).is_file():
-            raise SettingsError(f"the weights {weights} are no file; give one that lies on this machine")
+            raise SettingsError(
+                f"the weights {weights} are no file; give one that lies on this machine: timm:{name}@FILE"
+            )
         own = timm.get_pretrained_cfg(base)
         options: dict[str, Any] = {}
         if size is not None and own is not None and own.fixed_input_size:
@@ -84,7 +89,9 @@ class TimmEncoder(ImageEncoder):
             raise SettingsError(f"timm could not make {name} of size={size}, weights={weights}: {error}") from error
         if left:
             # timm itself only logs what a file lacks.
-            raise SettingsError(f"{weights} holds no weights for {', '.join(left[:5])}: is it a file of {name}?")
+            raise SettingsError(
+                f"{weights} holds no weights for {', '.join(left[:5])}: is it a file of {name}? (timm:NAME@FILE)"
+            )
         super().__init__(
             size=size or model.pretrained_cfg["input_size"][-1],
             width=getattr(model, "head_hidden_size", None) or model.num_features,
@@ -143,13 +150,15 @@ def _restandardise(own: Mapping[str, Any]) -> nn.Module:
     mean, std = own.get("mean", IMAGENET_MEAN), own.get("std", IMAGENET_STD)
     if tuple(mean) == IMAGENET_MEAN and tuple(std) == IMAGENET_STD:
         return nn.Identity()
-    return _Affine(
+    return Restandardise(
         [s0 / s for s0, s in zip(IMAGENET_STD, std, strict=True)],
         [(m0 - m) / s for m0, m, s in zip(IMAGENET_MEAN, mean, std, strict=True)],
     )
 
 
-class _Affine(nn.Module):
+class Restandardise(nn.Module):
+    """Pictures ``(B, 3, H, W)`` times a number and plus a number, for each colour; no part of the weights."""
+
     def __init__(self, scale: Sequence[float], shift: Sequence[float]) -> None:
         super().__init__()
         self.scale: Tensor

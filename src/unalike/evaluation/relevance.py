@@ -111,6 +111,30 @@ class Relevance:
         offsets = np.searchsorted(asked, np.arange(shape[0] + 1))
         return cls(np.arange(shape[0]), offsets, rows, weights, shape[1])
 
+    @classmethod
+    def from_shared(cls, queries: np.ndarray, corpus: np.ndarray) -> Relevance:
+        """Rows that share a code with a query answer it, whichever of its things that is.
+
+        Args:
+            queries: ``(Q, K)`` integers: what each query is about, -1 for nothing (`unalike.data.Sameness.table`).
+            corpus: ``(N, L)``: what each row holds.
+
+        Example:
+            >>> import numpy as np
+            >>> from unalike.evaluation import Relevance
+            >>> asked, held = np.array([[1, 7], [2, -1]]), np.array([[1, 9], [5, 7], [2, 9]])
+            >>> Relevance.from_shared(asked, held).of(0).tolist()
+            [0, 1]
+        """
+        order = np.argsort(corpus, axis=None, kind="stable")
+        codes, asked = corpus.reshape(-1)[order], queries.reshape(-1)
+        first, last = (np.searchsorted(codes, asked, side) for side in ("left", "right"))
+        counts = np.where(asked >= 0, last - first, 0)
+        place = np.repeat(np.arange(len(asked)), counts)
+        within = np.arange(len(place)) - (np.cumsum(counts) - counts)[place]
+        rows = order[first[place] + within] // corpus.shape[1]
+        return cls.from_pairs(place // queries.shape[1], rows, (len(queries), len(corpus)))
+
     def of(self, query: int) -> np.ndarray:
         """The rows that answer one query, rising."""
         group = self.group[query]

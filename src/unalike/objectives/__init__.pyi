@@ -14,7 +14,6 @@ from .contrastive import decoupled as decoupled
 from .contrastive import decoupled_weighted as decoupled_weighted
 from .contrastive import info_nce as info_nce
 from .contrastive import nt_xent as nt_xent
-from .contrastive import soft_target as soft_target
 from .contrastive import sup_con as sup_con
 from .cross_modal import cua as cua
 from .cross_modal import cuaxu as cuaxu
@@ -82,6 +81,7 @@ from .rowwise import rowwise as rowwise
 from .score import Sums as Sums
 from .score import score_sums as score_sums
 from .sigmoid import sigmoid as sigmoid
+from .soft import soft_target as soft_target
 from .sorting import odd_even_sort as odd_even_sort
 from .sorting import rank_shares as rank_shares
 from .speech import code_diversity as code_diversity

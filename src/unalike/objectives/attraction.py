@@ -12,10 +12,13 @@ from unalike.objectives.checks import at_least, finite, several_views
 from unalike.objectives.masked import own
 from unalike.objectives.precision import full_precision
 from unalike.objectives.rowwise import rowwise
+from unalike.pairing import alike
 
 
 @full_precision
-def cacr(views: Sequence[Tensor], *, attraction: float = 1.0, repulsion: float = 2.0) -> Tensor:
+def cacr(
+    views: Sequence[Tensor], *, attraction: float = 1.0, repulsion: float = 2.0, same: Tensor | None = None
+) -> Tensor:
     """CACR: the farther of a sample's other views attract it more, the nearer of the other samples repel it more.
 
     With the cost c(x, y) = ||x - y||^2, for each view x of a sample:
@@ -31,6 +34,8 @@ def cacr(views: Sequence[Tensor], *, attraction: float = 1.0, repulsion: float =
         views: two or more views, each unit vectors ``(B, D)``; with two, each has one other view, and its weight is 1.
         attraction: sharpness of the weights of positives, the paper's t+.
         repulsion: sharpness of the weights of negatives, the paper's t-.
+        same: codes of what each sample holds, ``(B,)`` or ``(B, K)`` (`unalike.pairing.Sparing`): samples that share
+            one are not each other's negatives.
 
     Data: two or more views of each sample (four in the paper's best runs); no labels.
     Cost: V (V - 1) / 2 times 8 B^2 D flops; memory O(strip B).
@@ -55,8 +60,12 @@ def cacr(views: Sequence[Tensor], *, attraction: float = 1.0, repulsion: float =
 
     def rows_of(scores: Tensor, rows: slice, ours: Tensor, theirs: Tensor) -> Tensor:
         cost = ours[rows, None] + theirs - 2 * scores
-        itself = own(rows, scores.shape[1], scores)
-        weights = (-repulsion * cost).masked_fill(itself, -torch.inf).softmax(dim=1)
+        spared = own(rows, scores.shape[1], scores)
+        if same is not None:
+            spared |= alike(same[rows], same)
+        weights = (-repulsion * cost).masked_fill(spared, -torch.inf).softmax(dim=1)
+        if same is not None:  # a row may be left without a negative
+            weights = torch.where(spared, 0.0, weights)
         return -(weights * cost).sum(dim=1)
 
     push = [

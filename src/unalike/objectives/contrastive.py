@@ -17,7 +17,18 @@ from unalike.objectives.score import (
     score_sums,
     sums_of_plan,
 )
-from unalike.pairing import ExtraNegatives, Pairing, Plan, SameIndex, SameLabel, Tile
+from unalike.pairing import (
+    AllNegatives,
+    Codes,
+    ExtraNegatives,
+    Pairing,
+    SameIndex,
+    SameLabel,
+    Sparing,
+    of_all,
+    of_views,
+    sparing,
+)
 
 
 def info_nce(
@@ -28,6 +39,8 @@ def info_nce(
     pairing: Pairing | None = None,
     symmetric: bool = False,
     extra_negatives: Tensor | None = None,
+    same: Codes | None = None,
+    extra_same: Tensor | None = None,
 ) -> Tensor:
     """InfoNCE: tell each query's positive key from all other keys.
 
@@ -45,6 +58,9 @@ def info_nce(
         symmetric: the mean of this loss and of the loss with rows and columns exchanged.
         extra_negatives: ``(K, D)`` further keys that are negatives of every query, such as a queue; they have no side
             of their own in the symmetric loss.
+        same: codes of what each pair holds, int64 ``(N,)`` or ``(N, K)``; two of them, of queries and of keys, where
+            they differ. Queries and keys that share one are no negatives (`unalike.pairing.Sparing`).
+        extra_same: the same of the extra negatives, ``(K,)`` or ``(K, L)``.
 
     Data: pairs (a query and its key), or what the pairing says.
     Cost: 6NMD flops one-sided, 8NMD symmetric; memory O((N + M) D), never N x M.
@@ -60,11 +76,20 @@ def info_nce(
     """
     pairing = SameIndex() if pairing is None else pairing
     if symmetric:
-        return narrow(_both_sides(queries, keys, temperature, pairing, extra_negatives), queries)
+        further = AllNegatives()
+        if same is not None and extra_same is not None:
+            further = Sparing(further, same[0] if isinstance(same, tuple) else same, extra_same)
+        both = _both_sides(queries, keys, temperature, sparing(pairing, same), extra_negatives, further)
+        return narrow(both, queries)
     if extra_negatives is not None and len(extra_negatives):
         check_scores(queries, extra_negatives)
         keys = torch.cat([keys, extra_negatives])
         pairing = ExtraNegatives(pairing, len(extra_negatives))
+        if same is not None:
+            ours, theirs = same if isinstance(same, tuple) else (same, same)
+            more = theirs.new_full((len(extra_negatives),), -1) if extra_same is None else extra_same
+            same = ours, of_all([theirs, more])
+    pairing = sparing(pairing, same)
     check_scores(queries, keys)
     inverse, plan = inverse_temperature(temperature, queries), pairing.plan(queries, keys)
     loss = ready_loss(queries, keys, inverse, plan)
@@ -75,7 +100,12 @@ def info_nce(
 
 
 def _both_sides(
-    queries: Tensor, keys: Tensor, temperature: float | Tensor, pairing: Pairing, extra: Tensor | None
+    queries: Tensor,
+    keys: Tensor,
+    temperature: float | Tensor,
+    pairing: Pairing,
+    extra: Tensor | None,
+    further: Pairing,
 ) -> Tensor:
     check_scores(queries, keys)
     inverse, plan = inverse_temperature(temperature, queries), pairing.plan(queries, keys)
@@ -87,18 +117,16 @@ def _both_sides(
     assert sums.columns is not None
     columns = mean_over_paired(coupled(sums.columns), sums.columns)
     if extra is not None and more:
-        sums = sums._replace(negative=_with_extra(sums, queries, extra, temperature))
+        sums = sums._replace(negative=_with_extra(sums, queries, extra, temperature, further))
     return (mean_over_paired(coupled(sums), sums) + columns) / 2
 
 
-def _with_extra(sums: Sums, queries: Tensor, extra: Tensor, temperature: float | Tensor) -> Tensor:
-    check_scores(queries, extra)
-    everything = Plan((queries.shape[0], extra.shape[0]), queries.device)
-    inverse = inverse_temperature(temperature, queries)
-    return log_add(sums.negative, sums_of_plan(queries, extra, inverse, everything).negative)
+def _with_extra(sums: Sums, queries: Tensor, extra: Tensor, temperature: float | Tensor, pairing: Pairing) -> Tensor:
+    found = score_sums(queries, extra, temperature=temperature, pairing=pairing)
+    return log_add(sums.negative, found.negative)
 
 
-def nt_xent(first: Tensor, second: Tensor, *, temperature: float | Tensor) -> Tensor:
+def nt_xent(first: Tensor, second: Tensor, *, temperature: float | Tensor, same: Tensor | None = None) -> Tensor:
     """NT-Xent: of all looks at all samples in the batch, find the other look at the same sample.
 
     InfoNCE over the ``2B`` looks, where each look's score with itself is left out.
@@ -110,6 +138,8 @@ def nt_xent(first: Tensor, second: Tensor, *, temperature: float | Tensor) -> Te
         first: one look at each sample ``(B, D)``, of unit length.
         second: another look at the same samples ``(B, D)``.
         temperature: above zero: a number, or a tensor with one entry.
+        same: codes of what each sample holds, ``(B,)`` or ``(B, K)`` (`unalike.pairing.Sparing`): samples that share
+            one are not each other's negatives.
 
     Data: two views of each sample.
     Cost: 16 B^2 D flops, half of what ``2B x 2B`` scores would need, since they are symmetric; memory O(B D).
@@ -126,7 +156,8 @@ def nt_xent(first: Tensor, second: Tensor, *, temperature: float | Tensor) -> Te
     same_shape(first=first, second=second)
     both = torch.cat([first, second])
     check_scores(both, both)
-    inverse, plan = inverse_temperature(temperature, both), SameIndex(views=2).plan(both, both)
+    pairing = sparing(SameIndex(views=2), of_views(same, 2))
+    inverse, plan = inverse_temperature(temperature, both), pairing.plan(both, both)
     loss = ready_loss(both, None, inverse, plan)
     if loss is None:
         loss = coupled(sums_of_plan(both, None, inverse, plan)).mean()
@@ -171,7 +202,14 @@ def sup_con(embeddings: Tensor, labels: Tensor, *, temperature: float | Tensor, 
     return narrow(mean_over_paired(rows, sums), embeddings)
 
 
-def clip(images: Tensor, texts: Tensor, *, logit_scale: float | Tensor, pairing: Pairing | None = None) -> Tensor:
+def clip(
+    images: Tensor,
+    texts: Tensor,
+    *,
+    logit_scale: float | Tensor,
+    pairing: Pairing | None = None,
+    same: Codes | None = None,
+) -> Tensor:
     """CLIP's loss: InfoNCE from images to texts and from texts to images, with a learned scale.
 
     Paper: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", arXiv:2103.00020,
@@ -183,6 +221,7 @@ def clip(images: Tensor, texts: Tensor, *, logit_scale: float | Tensor, pairing:
         logit_scale: what scores are multiplied by (the exponential of CLIP's parameter, at most 100 there); a tensor
             gets its gradient.
         pairing: such as `SharedText`, where captions occur again; `SameIndex` if None.
+        same: codes of what each pair holds, as for `info_nce`.
 
     Data: pairs across two modalities.
     Cost: 8 B^2 D flops, one exponential a score for both directions; memory O(B D).
@@ -203,71 +242,10 @@ def clip(images: Tensor, texts: Tensor, *, logit_scale: float | Tensor, pairing:
         temperature: float | Tensor = logit_scale.reciprocal()
     else:
         temperature = 1.0 / logit_scale if logit_scale else float("inf")
-    return info_nce(images, texts, temperature=temperature, pairing=pairing, symmetric=True)
+    return info_nce(images, texts, temperature=temperature, pairing=pairing, symmetric=True, same=same)
 
 
-def soft_target(
-    queries: Tensor,
-    keys: Tensor,
-    targets: Tensor | Pairing,
-    *,
-    temperature: float | Tensor,
-    symmetric: bool = False,
-) -> Tensor:
-    """Cross-entropy between given targets and the softmax of the scores over each row.
-
-    ``mean_i [ log sum_j exp(s_ij) - sum_j P_ij s_ij ]``, where the rows of P are brought to sum 1; rows of zeros are
-    left out. With `Soft` the targets are a teacher's softmax and never stored.
-
-    Paper: for instance Gao et al., "SoftCLIP: Softer Cross-modal Alignment Makes CLIP Stronger", arXiv:2303.17561.
-
-    Args:
-        queries: ``(N, D)``, of unit length if cosines are meant.
-        keys: ``(M, D)``.
-        targets: weights at least zero ``(N, M)``, or a pairing such as `Soft`.
-        temperature: above zero: a number, or a tensor with one or ``N`` entries.
-        symmetric: the mean of this loss and the loss over columns, whose targets are P's columns brought to sum 1.
-
-    Data: a graded likeness for each pair, or teacher vectors.
-    Cost: 8NMD flops, and 4NME more for a teacher of width E; memory O((N + M) D) with `Soft`.
-
-    Raises:
-        DataError: shapes do not fit. SettingsError: a temperature that is not above zero.
-
-    Example:
-        >>> import torch
-        >>> from unalike.objectives import soft_target
-        >>> round(float(soft_target(torch.eye(2), torch.eye(2), torch.eye(2), temperature=1.0)), 4)
-        0.3133
-    """
-    pairing = _Targets(targets) if isinstance(targets, Tensor) else targets
-    sums = score_sums(queries, keys, temperature=temperature, pairing=pairing, columns=symmetric)
-    loss = mean_over_paired(coupled(sums), sums)
-    if symmetric:
-        assert sums.columns is not None
-        loss = (loss + mean_over_paired(coupled(sums.columns), sums.columns)) / 2
-    return narrow(loss, queries)
-
-
-class _Targets(Pairing):
-    """Weights of positives as a matrix, where every pair stays in the denominator."""
-
-    def __init__(self, targets: Tensor) -> None:
-        self.targets = targets
-
-    def plan(self, queries: Tensor, keys: Tensor) -> Plan:
-        shape = (queries.shape[0], keys.shape[0])
-        if tuple(self.targets.shape) != shape:
-            raise DataError(f"targets of shape {tuple(self.targets.shape)} for scores {shape}; both must agree")
-
-        def weights(rows: slice, columns: slice) -> Tile:
-            targets = self.targets.detach()[rows, columns].to(queries.device, torch.float32)
-            return Tile(targets, torch.ones_like(targets))
-
-        return Plan(shape, queries.device, weights=weights, joint=True)
-
-
-def decoupled(first: Tensor, second: Tensor, *, temperature: float | Tensor) -> Tensor:
+def decoupled(first: Tensor, second: Tensor, *, temperature: float | Tensor, same: Tensor | None = None) -> Tensor:
     """Decoupled contrastive loss: NT-Xent with the positive taken out of the denominator.
 
     ``mean_i [ log sum_{negatives j} exp(s_ij) - s_ip ]`` over all ``2B`` looks; a look's negatives are both looks at
@@ -280,6 +258,8 @@ def decoupled(first: Tensor, second: Tensor, *, temperature: float | Tensor) -> 
         first: one look at each sample ``(B, D)``, of unit length.
         second: another look at the same samples ``(B, D)``.
         temperature: above zero: a number, or a tensor with one entry.
+        same: codes of what each sample holds, ``(B,)`` or ``(B, K)`` (`unalike.pairing.Sparing`): samples that share
+            one are not each other's negatives.
 
     Data: two views of each sample, two samples or more.
     Cost: 16 B^2 D flops; memory O(B D).
@@ -293,11 +273,18 @@ def decoupled(first: Tensor, second: Tensor, *, temperature: float | Tensor) -> 
         >>> round(float(decoupled(torch.eye(2), torch.eye(2), temperature=1.0)), 4)
         -0.3069
     """
-    sums = _two_views(first, second, temperature)
+    sums = _two_views(first, second, temperature, same)
     return narrow((sums.negative - sums.mean).mean(), first)
 
 
-def decoupled_weighted(first: Tensor, second: Tensor, *, temperature: float | Tensor, sigma: float = 0.5) -> Tensor:
+def decoupled_weighted(
+    first: Tensor,
+    second: Tensor,
+    *,
+    temperature: float | Tensor,
+    sigma: float = 0.5,
+    same: Tensor | None = None,
+) -> Tensor:
     """Decoupled contrastive loss whose positives weigh more where the two looks are far apart.
 
     As `decoupled`, with ``w_i s_ip`` in place of ``s_ip`` and
@@ -310,6 +297,8 @@ def decoupled_weighted(first: Tensor, second: Tensor, *, temperature: float | Te
         second: another look at the same samples ``(B, D)``.
         temperature: above zero: a number, or a tensor with one entry.
         sigma: spread of the weights, above zero; 0.5 in the paper.
+        same: codes of what each sample holds, ``(B,)`` or ``(B, K)`` (`unalike.pairing.Sparing`): samples that share
+            one are not each other's negatives.
 
     Data: two views of each sample, two samples or more.
     Cost: 16 B^2 D flops; memory O(B D).
@@ -323,17 +312,24 @@ def decoupled_weighted(first: Tensor, second: Tensor, *, temperature: float | Te
         >>> round(float(decoupled_weighted(torch.eye(2), torch.eye(2), temperature=1.0)), 4)
         -0.3069
     """
-    sums = _two_views(first, second, temperature)
+    sums = _two_views(first, second, temperature, same)
     cosines = torch.einsum("bd,bd->b", first, second).to(sums.mean.dtype)
     weights = 2 - torch.softmax(cosines / sigma, 0) * cosines.shape[0]
     return narrow((sums.negative - weights.repeat(2) * sums.mean).mean(), first)
 
 
-def _two_views(first: Tensor, second: Tensor, temperature: float | Tensor) -> Sums:
+def _two_views(first: Tensor, second: Tensor, temperature: float | Tensor, same: Tensor | None) -> Sums:
     same_shape(first=first, second=second)
     if len(first) < 2:
         raise DataError("got one sample, which has no negatives; expected two or more in a batch")
-    return score_sums(torch.cat([first, second]), temperature=temperature, pairing=SameIndex(views=2))
+    pairing = sparing(SameIndex(views=2), of_views(same, 2))
+    sums = score_sums(torch.cat([first, second]), temperature=temperature, pairing=pairing)
+    return sums if same is None else sums._replace(negative=or_nothing(sums.negative))
+
+
+def or_nothing(negative: Tensor) -> Tensor:
+    """The log sums over negatives, zero where a row has none: nothing but its positive moves it."""
+    return torch.where(negative == -torch.inf, 0.0, negative)
 
 
 def coupled(sums: Sums) -> Tensor:

@@ -13,7 +13,8 @@ from unalike.objectives.contrastive import info_nce
 from unalike.objectives.masked import EVERY, own
 from unalike.objectives.precision import full_precision
 from unalike.objectives.rowwise import rowwise
-from unalike.pairing import TopHardest
+from unalike.objectives.score import count_negatives
+from unalike.pairing import SameIndex, TopHardest, alike, sparing
 
 
 @torch.no_grad()
@@ -53,7 +54,9 @@ def gradient_shares(queries: Tensor, keys: Tensor, *, temperature: float) -> Ten
     return scores.masked_fill(own(EVERY, len(keys), scores), -torch.inf).softmax(dim=1)
 
 
-def hard_contrastive(queries: Tensor, keys: Tensor, *, temperature: float, share: float) -> Tensor:
+def hard_contrastive(
+    queries: Tensor, keys: Tensor, *, temperature: float, share: float, same: Tensor | None = None
+) -> Tensor:
     """Hard contrastive loss: InfoNCE over the hardest share of each query's negatives.
 
     Paper: Wang, Liu, "Understanding the Behaviour of Contrastive Loss", CVPR 2021.
@@ -63,6 +66,8 @@ def hard_contrastive(queries: Tensor, keys: Tensor, *, temperature: float, share
         keys: the positive of each row ``(B, D)``; the others' positives are its negatives.
         temperature: above zero.
         share: of the B - 1 negatives, in (0, 1]; at least one is kept.
+        same: codes of what each sample holds, ``(B,)`` or ``(B, K)`` (`unalike.pairing.Sparing`): samples that share
+            one are not each other's negatives.
 
     Data: pairs of views; no labels.
     Cost: 2 B^2 D flops to find the hardest, O(B k D) for the loss; memory O(strip B + B k).
@@ -79,11 +84,12 @@ def hard_contrastive(queries: Tensor, keys: Tensor, *, temperature: float, share
         0.5698
     """
     same_shape(queries=queries, keys=keys)
-    return info_nce(queries, keys, temperature=temperature, pairing=TopHardest(_kept(queries, share)))
+    hardest = TopHardest(_kept(queries, share), sparing(SameIndex(), same))
+    return info_nce(queries, keys, temperature=temperature, pairing=hardest)
 
 
 @full_precision
-def simple_contrastive(queries: Tensor, keys: Tensor, *, weight: float) -> Tensor:
+def simple_contrastive(queries: Tensor, keys: Tensor, *, weight: float, same: Tensor | None = None) -> Tensor:
     """Simple contrastive loss: InfoNCE without hardness; every negative is pushed alike.
 
     ``-mean_i s_ii + weight * mean_{i != j} s_ij``: what InfoNCE tends to as its temperature rises.
@@ -95,6 +101,8 @@ def simple_contrastive(queries: Tensor, keys: Tensor, *, weight: float) -> Tenso
         queries: unit vectors ``(B, D)``, B >= 2.
         keys: the positive of each row ``(B, D)``; the others' positives are its negatives.
         weight: of the negatives; 1 is the limit of InfoNCE.
+        same: codes of what each sample holds, ``(B,)`` or ``(B, K)`` (`unalike.pairing.Sparing`): samples that share
+            one are not each other's negatives.
 
     Data: pairs of views; no labels.
     Cost: O(B D) time and memory: the scores are summed before they are made.
@@ -114,11 +122,20 @@ def simple_contrastive(queries: Tensor, keys: Tensor, *, weight: float) -> Tenso
     size = len(queries)
     pull = (queries * keys).sum()
     every = queries.sum(dim=0) @ keys.sum(dim=0)
-    return -pull / size + weight * (every - pull) / (size * (size - 1))
+    if same is None:
+        return -pull / size + weight * (every - pull) / (size * (size - 1))
+
+    def spared(scores: Tensor, rows: slice) -> Tensor:
+        return (scores * (alike(same[rows], same) | own(rows, size, scores))).sum(dim=1)
+
+    left = count_negatives(sparing(SameIndex(), same), queries, keys).sum().clamp(min=1)
+    return -pull / size + weight * (every - rowwise(spared, queries, keys).sum()) / left
 
 
 @full_precision
-def hard_simple_contrastive(queries: Tensor, keys: Tensor, *, weight: float, share: float) -> Tensor:
+def hard_simple_contrastive(
+    queries: Tensor, keys: Tensor, *, weight: float, share: float, same: Tensor | None = None
+) -> Tensor:
     """Hard simple contrastive loss: the simple loss over the hardest share of each query's negatives.
 
     ``mean_i (-s_ii + weight * mean of the largest s_ij, j != i)``.
@@ -131,6 +148,8 @@ def hard_simple_contrastive(queries: Tensor, keys: Tensor, *, weight: float, sha
         keys: the positive of each row ``(B, D)``; the others' positives are its negatives.
         weight: of the negatives.
         share: of the B - 1 negatives, in (0, 1]; at least one is kept.
+        same: codes of what each sample holds, ``(B,)`` or ``(B, K)`` (`unalike.pairing.Sparing`): samples that share
+            one are not each other's negatives.
 
     Data: pairs of views; no labels.
     Cost: 8 B^2 D flops; memory O(strip B).
@@ -151,7 +170,10 @@ def hard_simple_contrastive(queries: Tensor, keys: Tensor, *, weight: float, sha
 
     def rows_of(scores: Tensor, rows: slice) -> Tensor:
         itself = own(rows, scores.shape[1], scores)
-        others = scores.masked_fill(itself, -torch.inf).topk(kept, dim=1).values
+        others = scores.masked_fill(itself, -torch.inf)
+        if same is not None:  # as far away as can be: where few others are left, some must be taken
+            others = others.masked_fill(alike(same[rows], same) & ~itself, -1.0)
+        others = others.topk(kept, dim=1).values
         return weight * others.mean(dim=1) - scores[itself]
 
     return rowwise(rows_of, queries, keys).mean()

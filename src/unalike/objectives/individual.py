@@ -11,13 +11,20 @@ from unalike.errors import SettingsError
 from unalike.objectives.checks import at_least, finite, positive, same_length, same_shape
 from unalike.objectives.precision import full_precision
 from unalike.objectives.rowwise import rowwise
-from unalike.objectives.score import score_sums
-from unalike.pairing import PerSampleState, SameIndex
+from unalike.objectives.score import count_negatives, score_sums
+from unalike.pairing import Pairing, PerSampleState, SameIndex, alike, of_views, sparing
 
 
 @full_precision
 def sogclr(
-    first: Tensor, second: Tensor, index: Tensor, *, state: PerSampleState, temperature: float, rate: float = 0.9
+    first: Tensor,
+    second: Tensor,
+    index: Tensor,
+    *,
+    state: PerSampleState,
+    temperature: float,
+    rate: float = 0.9,
+    same: Tensor | None = None,
 ) -> Tensor:
     """SogCLR: NT-Xent whose denominators are moving averages of each sample, so that small batches do not bias it.
 
@@ -36,6 +43,8 @@ def sogclr(
         state: log u_i for each sample of the training set; updated by every call.
         temperature: above zero.
         rate: share of the batch's value in the average, the paper's gamma; a sample's first value is taken whole.
+        same: codes of what each sample holds, ``(B,)`` or ``(B, K)`` (`unalike.pairing.Sparing`): samples that share
+            one are not each other's negatives.
 
     Data: two views of each sample, and the samples' numbers; no labels.
     Cost: 16 B^2 D flops; memory O(B D), and one number for each sample of the training set.
@@ -54,7 +63,7 @@ def sogclr(
     """
     same_length(first=first, index=index)
     positive(temperature=temperature)
-    logs, pull = _two_looks(first, second, temperature)
+    logs, pull = _two_looks(first, second, temperature, same)
     averages = _average(state, index, logs.detach(), rate)
     return _loss(logs, averages, pull, temperature)
 
@@ -98,6 +107,7 @@ def isogclr(
     step: float = 1e-3,
     limits: tuple[float, float] = (0.05, 1.0),
     clip: float = 3.0,
+    same: Tensor | None = None,
 ) -> Tensor:
     """iSogCLR: SogCLR with a temperature for each sample, set by robust optimisation while the encoder trains.
 
@@ -121,6 +131,8 @@ def isogclr(
         step: the temperature's step size.
         limits: smallest and largest temperature.
         clip: largest gradient of a temperature, in nats.
+        same: codes of what each sample holds, ``(B,)`` or ``(B, K)`` (`unalike.pairing.Sparing`): samples that share
+            one are not each other's negatives.
 
     Data: two views of each sample, and the samples' numbers; no labels.
     Cost: 24 B^2 D flops; memory O(B D), and three numbers for each sample of the training set.
@@ -139,12 +151,12 @@ def isogclr(
     same_length(first=first, index=index)
     temperatures = state.temperatures.get(index).to(first.dtype)
     both = temperatures.repeat(2)
-    logs, pull = _two_looks(first, second, both)
+    logs, pull = _two_looks(first, second, both, same)
     averages = _average(state.averages, index, logs.detach(), rate)
     size = len(first)
     with torch.no_grad():
         looks = torch.cat([first, second])
-        scores = _mean_scores(looks, looks, both, size)
+        scores = _mean_scores(looks, looks, both, size, of_views(same, 2))
         weighed = (logs - averages.repeat(2)).exp() * scores
         slope = averages + rho - weighed.view(2, size).mean(dim=0)
         _move(state, index, slope, momentum, step, limits, clip)
@@ -164,6 +176,7 @@ def isogclr_pairs(
     step: float = 1e-3,
     limits: tuple[float, float] = (0.05, 1.0),
     clip: float = 3.0,
+    same: Tensor | None = None,
 ) -> Tensor:
     """iSogCLR across two modalities, in one direction: each query meets the keys of the other samples.
 
@@ -184,6 +197,8 @@ def isogclr_pairs(
         step: the temperature's step size.
         limits: smallest and largest temperature.
         clip: largest gradient of a temperature, in nats.
+        same: codes of what each sample holds, ``(B,)`` or ``(B, K)`` (`unalike.pairing.Sparing`): samples that share
+            one are not each other's negatives.
 
     Data: pairs across two modalities, and the samples' numbers.
     Cost: 10 B^2 D flops; memory O(B D), and three numbers for each sample of the training set.
@@ -202,21 +217,35 @@ def isogclr_pairs(
     same_length(queries=queries, index=index)
     at_least(2, queries, "a negative is another sample")
     temperatures = state.temperatures.get(index).to(queries.dtype)
-    sums = score_sums(queries, keys, temperature=temperatures)
-    logs = (sums.negative - math.log(len(queries) - 1)).to(queries.dtype)
+    logs = _mean_exponentials(queries, keys, temperatures, SameIndex(), same).to(queries.dtype)
     averages = _average(state.averages, index, logs.detach(), rate)
     with torch.no_grad():
-        weighed = (logs - averages).exp() * _mean_scores(queries, keys, temperatures, len(queries))
+        weighed = (logs - averages).exp() * _mean_scores(queries, keys, temperatures, len(queries), same)
         _move(state, index, averages + rho - weighed, momentum, step, limits, clip)
     return _loss(logs, averages, (queries * keys).sum(dim=1), temperatures)
 
 
-def _two_looks(first: Tensor, second: Tensor, temperature: float | Tensor) -> tuple[Tensor, Tensor]:
+def _two_looks(
+    first: Tensor, second: Tensor, temperature: float | Tensor, same: Tensor | None
+) -> tuple[Tensor, Tensor]:
     """Log of the mean exponential over the looks at other samples ``(2B,)``, and the positives' scores ``(B,)``."""
     same_shape(first=first, second=second)
     at_least(2, first, "a negative is another sample")
-    sums = score_sums(torch.cat([first, second]), temperature=temperature, pairing=SameIndex(views=2))
-    return (sums.negative - math.log(2 * len(first) - 2)).to(first.dtype), (first * second).sum(dim=1)
+    both = torch.cat([first, second])
+    logs = _mean_exponentials(both, None, temperature, SameIndex(views=2), of_views(same, 2))
+    return logs.to(first.dtype), (first * second).sum(dim=1)
+
+
+def _mean_exponentials(
+    queries: Tensor, keys: Tensor | None, temperature: float | Tensor, pairing: Pairing, same: Tensor | None
+) -> Tensor:
+    """Log of the mean exponential of each row's scores with its negatives; where it has none, as of opposite ones."""
+    chosen, columns = sparing(pairing, same), queries if keys is None else keys
+    sums = score_sums(queries, keys, temperature=temperature, pairing=chosen)
+    if same is None:
+        return sums.negative - math.log(len(columns) - (1 if keys is not None else 2))
+    count = count_negatives(chosen, queries, columns)
+    return torch.where(count > 0, sums.negative - count.clamp(min=1).log(), -1 / torch.as_tensor(temperature).double())
 
 
 def _average(state: PerSampleState, index: Tensor, logs: Tensor, rate: float) -> Tensor:
@@ -241,7 +270,7 @@ def _loss(logs: Tensor, averages: Tensor, pull: Tensor, temperature: float | Ten
     return (temperature * push - pull).mean()
 
 
-def _mean_scores(queries: Tensor, keys: Tensor, temperature: Tensor, samples: int) -> Tensor:
+def _mean_scores(queries: Tensor, keys: Tensor, temperature: Tensor, samples: int, codes: Tensor | None) -> Tensor:
     """``(N,)``: each row's mean score over temperature, weighed by the softmax over the looks at other samples."""
 
     sample = torch.arange(max(len(queries), len(keys)), device=queries.device) % samples
@@ -249,7 +278,11 @@ def _mean_scores(queries: Tensor, keys: Tensor, temperature: Tensor, samples: in
     def rows_of(scores: Tensor, rows: slice) -> Tensor:
         scaled = scores / temperature[rows, None]
         same = sample[rows, None] == sample[: len(keys)]
-        return (scaled.masked_fill(same, -torch.inf).softmax(dim=1) * scaled).sum(dim=1)
+        if codes is None:
+            return (scaled.masked_fill(same, -torch.inf).softmax(dim=1) * scaled).sum(dim=1)
+        same |= alike(codes[rows], codes)
+        weights = torch.where(same, 0.0, scaled.masked_fill(same, -torch.inf).softmax(dim=1))
+        return (weights * scaled).sum(dim=1)
 
     return rowwise(rows_of, queries, keys)
 

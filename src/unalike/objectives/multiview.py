@@ -10,13 +10,13 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from unalike.objectives.checks import at_least, several_views
-from unalike.objectives.contrastive import nt_xent
+from unalike.objectives.contrastive import nt_xent, or_nothing
 from unalike.objectives.precision import full_precision
 from unalike.objectives.score import inverse_temperature, score_sums
-from unalike.pairing import SameIndex
+from unalike.pairing import SameIndex, of_views, sparing
 
 
-def pairwise_nt_xent(views: Sequence[Tensor], *, temperature: float | Tensor) -> Tensor:
+def pairwise_nt_xent(views: Sequence[Tensor], *, temperature: float | Tensor, same: Tensor | None = None) -> Tensor:
     """NT-Xent of every two of several views, averaged: what one did with more than two views before.
 
     ``mean_{v < w} nt_xent(u_v, u_w)``; each term sees the looks of its own two views alone.
@@ -27,6 +27,8 @@ def pairwise_nt_xent(views: Sequence[Tensor], *, temperature: float | Tensor) ->
     Args:
         views: two or more views, each unit vectors ``(B, D)``.
         temperature: above zero: a number, or a tensor with one entry.
+        same: codes of what each sample holds, ``(B,)`` or ``(B, K)`` (`unalike.pairing.Sparing`): samples that share
+            one are not each other's negatives.
 
     Data: two or more views, or modalities, of each sample; no labels.
     Cost: V (V - 1) / 2 times 16 B^2 D flops; memory O(V B D).
@@ -41,12 +43,12 @@ def pairwise_nt_xent(views: Sequence[Tensor], *, temperature: float | Tensor) ->
         0.5514
     """
     several_views(views)
-    pairs = [nt_xent(one, other, temperature=temperature) for one, other in combinations(views, 2)]
+    pairs = [nt_xent(one, other, temperature=temperature, same=same) for one, other in combinations(views, 2)]
     return torch.stack(pairs).mean()
 
 
 @full_precision
-def mv_info_nce(views: Sequence[Tensor], *, temperature: float) -> Tensor:
+def mv_info_nce(views: Sequence[Tensor], *, temperature: float, same: Tensor | None = None) -> Tensor:
     """MV-InfoNCE: all views of a sample against all views of all samples, in one ratio a sample.
 
     ``mean_i -log [ sum_{v != w} exp(u_iv.u_iw / t) / sum_v sum_{(j, w) != (i, v)} exp(u_iv.u_jw / t) ]``.
@@ -56,6 +58,8 @@ def mv_info_nce(views: Sequence[Tensor], *, temperature: float) -> Tensor:
     Args:
         views: two or more views, each unit vectors ``(B, D)``.
         temperature: above zero.
+        same: codes of what each sample holds, ``(B,)`` or ``(B, K)`` (`unalike.pairing.Sparing`): samples that share
+            one are not each other's negatives.
 
     Data: two or more views, or modalities, of each sample; no labels.
     Cost: 4 (V B)^2 D flops; memory O(V B D).
@@ -70,13 +74,14 @@ def mv_info_nce(views: Sequence[Tensor], *, temperature: float) -> Tensor:
         0.4394
     """
     several_views(views)
-    sums = score_sums(torch.cat(list(views)), temperature=temperature, pairing=SameIndex(views=len(views)))
+    pairing = sparing(SameIndex(views=len(views)), of_views(same, len(views)))
+    sums = score_sums(torch.cat(list(views)), temperature=temperature, pairing=pairing)
     negative, positive = (total.view(len(views), -1).logsumexp(0) for total in (sums.negative, sums.positive))
     return softplus(negative - positive).mean().to(views[0].dtype)
 
 
 @full_precision
-def mv_dhel(views: Sequence[Tensor], *, temperature: float) -> Tensor:
+def mv_dhel(views: Sequence[Tensor], *, temperature: float, same: Tensor | None = None) -> Tensor:
     """MV-DHEL: positives across views, negatives within each view, so that alignment and uniformity part.
 
     ``mean_i [ -log sum_{v < w} exp(u_iv.u_iw / t) + sum_v log sum_{j != i} exp(u_iv.u_jv / t) ]``. With two views this
@@ -88,6 +93,8 @@ def mv_dhel(views: Sequence[Tensor], *, temperature: float) -> Tensor:
     Args:
         views: two or more views, each unit vectors ``(B, D)``, B >= 2.
         temperature: above zero; 0.2 in the authors' release.
+        same: codes of what each sample holds, ``(B,)`` or ``(B, K)`` (`unalike.pairing.Sparing`): samples that share
+            one are not each other's negatives.
 
     Data: two or more views, or modalities, of each sample; no labels.
     Cost: V times 4 B^2 D flops; memory O(V^2 B D).
@@ -107,5 +114,7 @@ def mv_dhel(views: Sequence[Tensor], *, temperature: float) -> Tensor:
     inverse = inverse_temperature(temperature, views[0])
     pairs = combinations([view.double() for view in views], 2)
     together = torch.stack([(one * other).sum(dim=1) * inverse for one, other in pairs]).logsumexp(dim=0)
-    spread = sum(score_sums(view, temperature=temperature).negative for view in views)
+    apart = sparing(SameIndex(), same)
+    spreads = [score_sums(view, temperature=temperature, pairing=apart).negative for view in views]
+    spread = sum(each if same is None else or_nothing(each) for each in spreads)
     return (spread - together).mean().to(views[0].dtype)

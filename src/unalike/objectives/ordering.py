@@ -14,10 +14,18 @@ from unalike.objectives.masked import own
 from unalike.objectives.precision import full_precision
 from unalike.objectives.rowwise import rowwise
 from unalike.objectives.sorting import rank_shares
+from unalike.pairing import alike
 
 
 @full_precision
-def groco(views: Sequence[Tensor], *, hardest: int = 10, steepness: float = 1.0, full: int | None = None) -> Tensor:
+def groco(
+    views: Sequence[Tensor],
+    *,
+    hardest: int = 10,
+    steepness: float = 1.0,
+    full: int | None = None,
+    same: Tensor | None = None,
+) -> Tensor:
     """GroCo: a soft sort of each anchor's positives and hardest negatives puts the group of positives on top.
 
     For each view of a sample: cosines with its other views and with the ``hardest`` other samples of the same view, put
@@ -33,6 +41,8 @@ def groco(views: Sequence[Tensor], *, hardest: int = 10, steepness: float = 1.0,
         hardest: negatives that are compared, the paper's k; at most B - 1.
         steepness: of the soft swaps.
         full: number of views, from the first, that serve as positives (full crops); all where None.
+        same: codes of what each sample holds, ``(B,)`` or ``(B, K)`` (`unalike.pairing.Sparing`): samples that share
+            one are not each other's negatives.
 
     Data: two or more views of each sample; no labels.
     Cost: V times 8 B^2 D flops and O(B (hardest + V)^2) for the sort; memory O(strip B).
@@ -62,7 +72,10 @@ def groco(views: Sequence[Tensor], *, hardest: int = 10, steepness: float = 1.0,
 
     def rows_of(scores: Tensor, rows: slice, positives: Tensor) -> Tensor:
         near = positives[rows].sort(dim=1).values
-        far = scores.masked_fill(own(rows, size, scores), -torch.inf).topk(hardest, dim=1).values.flip(1)
+        far = scores.masked_fill(own(rows, size, scores), -torch.inf)
+        if same is not None:  # as far away as can be: where few others are left, some must be taken
+            far = far.masked_fill(alike(same[rows], same) & ~own(rows, size, scores), -1.0)
+        far = far.topk(hardest, dim=1).values.flip(1)
         group = torch.cat([torch.zeros_like(far), torch.ones_like(near)], dim=1)
         shares = rank_shares(torch.cat([far, near], dim=1), group[0], steepness=steepness).clamp(0, 1)
         return binary_cross_entropy(shares, group, reduction="none").mean(dim=1)

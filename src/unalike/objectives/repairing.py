@@ -17,6 +17,7 @@ def cleanclip(
     *,
     logit_scale: float | Tensor,
     pairing: SharedText | None = None,
+    same: Tensor | None = None,
     across: float = 1.0,
     within: float = 1.0,
 ) -> Tensor:
@@ -34,6 +35,8 @@ def cleanclip(
         text_views: unit vectors ``(B, D)`` of random views of the texts.
         logit_scale: what all scores are multiplied by; a tensor gets its gradient.
         pairing: where texts occur again: their rows are then positives of each other across modalities and among texts.
+        same: codes of what each sample holds, ``(B,)`` or ``(B, K)`` (`unalike.pairing.Sparing`): samples that share
+            one are not each other's negatives.
         across: weight of CLIP's loss; 1 in the paper.
         within: weight of the self-supervision; 1 in the paper.
 
@@ -53,6 +56,7 @@ def cleanclip(
     """
     same_shape(images=images, texts=texts, image_views=image_views, text_views=text_views)
     temperature = 1 / logit_scale
-    alike = info_nce(images, image_views, temperature=temperature)
-    worded = info_nce(texts, text_views, temperature=temperature, pairing=pairing)
-    return across * clip(images, texts, logit_scale=logit_scale, pairing=pairing) + within * (alike + worded) / 2
+    alike = info_nce(images, image_views, temperature=temperature, same=same)
+    worded = info_nce(texts, text_views, temperature=temperature, pairing=pairing, same=same)
+    crossed = clip(images, texts, logit_scale=logit_scale, pairing=pairing, same=same)
+    return across * crossed + within * (alike + worded) / 2

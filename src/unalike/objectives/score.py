@@ -91,6 +91,13 @@ def score_sums(
     return sums_of_plan(queries, keys, inverse, plan, columns=columns)
 
 
+@torch.no_grad()
+def count_negatives(pairing: Pairing, queries: Tensor, keys: Tensor) -> Tensor:
+    """Float64 ``(N,)``: the weight of all negatives of each row, their number where they weigh 1."""
+    nothing = (each.detach()[:, :1].float() * 0 for each in (queries, keys))
+    return score_sums(*nothing, temperature=1.0, pairing=pairing).negative.exp().round(decimals=6)
+
+
 def check_scores(queries: Tensor, keys: Tensor) -> None:
     """Raise unless there can be scores of these."""
     if queries.ndim != 2 or keys.ndim != 2 or queries.shape[1] != keys.shape[1]:
@@ -270,7 +277,7 @@ def ready_loss(
     edges, other = plan.apart, _or(keys, queries)
     if edges is None or edges.only is None or plan.labels or plan.weights or plan.negatives:
         return None
-    if columns and not edges.bijective:
+    if columns and not edges.matched:
         return None
     one_each = isinstance(inverse, Tensor) and inverse.ndim > 0
     if one_each and (columns or keys is None):
@@ -463,7 +470,7 @@ def _assemble(
     if edges is not None and apart is not None and positive is None and weighted is None:
         if edges.per_row == 1 and edges.ones and (edges.bijective or not by_column):
             return Sums(negative, apart, apart, torch.ones_like(apart))
-        if edges.only is not None and not by_column:
+        if edges.only is not None and (edges.matched or not by_column):
             only = apart[edges.only]
             return Sums(negative, only, only, torch.ones_like(only))
     size = negative.shape[0]

@@ -13,7 +13,7 @@ from unalike.objectives.autograd import eager, once
 from unalike.objectives.contrastive import narrow
 from unalike.objectives.score import check_scores, edge_scores
 from unalike.objectives.walk import Task, Walk, accumulator
-from unalike.pairing import Edges, Pairing, Plan, SameIndex
+from unalike.pairing import Codes, Edges, Pairing, Plan, SameIndex, sparing
 
 
 @eager
@@ -24,6 +24,7 @@ def sigmoid(
     logit_scale: float | Tensor,
     bias: float | Tensor,
     pairing: Pairing | None = None,
+    same: Codes | None = None,
 ) -> Tensor:
     """Sigmoid loss: for every pair on its own, is it a positive?
 
@@ -39,6 +40,7 @@ def sigmoid(
         logit_scale: what scores are multiplied by, above zero (10 at the paper's start); a tensor gets its gradient.
         bias: what is added to scores (-10 at the paper's start); a tensor gets its gradient.
         pairing: who is positive or ignored; `SameIndex` if None.
+        same: codes of what each pair holds, as for `info_nce`.
 
     Data: pairs, with any number of positives a row, none included.
     Cost: 6NMD flops, gradients made in the forward pass; memory O((N + M) D).
@@ -55,7 +57,7 @@ def sigmoid(
     check_scores(queries, keys)
     if not isinstance(logit_scale, Tensor) and not 0 < logit_scale < float("inf"):
         raise SettingsError(f"logit_scale={logit_scale}; expected a number above zero")
-    plan = (SameIndex() if pairing is None else pairing).plan(queries, keys)
+    plan = sparing(SameIndex() if pairing is None else pairing, same).plan(queries, keys)
     scale = torch.as_tensor(logit_scale, dtype=torch.float64 if queries.dtype == torch.float64 else torch.float32)
     scale = scale.to(queries.device).reshape(())
     shift = torch.as_tensor(bias, dtype=scale.dtype).to(queries.device).reshape(())

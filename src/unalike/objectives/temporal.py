@@ -11,10 +11,18 @@ from unalike.errors import DataError, SettingsError
 from unalike.objectives.checks import positive
 from unalike.objectives.precision import full_precision
 from unalike.objectives.tiles import strip_rows
+from unalike.pairing import alike
 
 
 @full_precision
-def ts2vec(first: Tensor, second: Tensor, *, present: Tensor | None = None, instance: float = 0.5) -> Tensor:
+def ts2vec(
+    first: Tensor,
+    second: Tensor,
+    *,
+    present: Tensor | None = None,
+    instance: float = 0.5,
+    same: Tensor | None = None,
+) -> Tensor:
     """TS2Vec: two views of each moment agree, against other series at that moment and other moments of that series.
 
     At each of several resolutions ``instance * L_i + (1 - instance) * L_t``, then the maximum of two neighbouring steps
@@ -29,6 +37,8 @@ def ts2vec(first: Tensor, second: Tensor, *, present: Tensor | None = None, inst
         second: the other, ``(B, T, D)``.
         present: bool ``(B, T)``: moments that are there; all of them if None.
         instance: share of the contrast with other series, from 0 to 1.
+        same: codes of what each series is (`unalike.pairing.Sparing`), int64 ``(B,)`` or ``(B, K)``: series that share
+            one are not told apart.
 
     Data: two views of the same steps of each series.
     Cost: 4 B T (B + T) D flops at the finest resolution, half of it at the next; memory O(T B^2 + B T^2).
@@ -52,10 +62,11 @@ def ts2vec(first: Tensor, second: Tensor, *, present: Tensor | None = None, inst
     if not 0 <= instance <= 1:
         raise SettingsError(f"instance={instance}; expected a share from 0 to 1")
     total, resolutions = first.new_zeros(()), 0
+    spared = None if same is None else alike(same, same).fill_diagonal_(False).repeat(2, 2)
     while True:
         if instance:
             by_moment = (each.transpose(0, 1) for each in (first, second, present))
-            total = total + instance * _told_apart(*by_moment)
+            total = total + instance * _told_apart(*by_moment, spared)
         if instance < 1 and first.shape[1] > 1:
             total = total + (1 - instance) * _told_apart(first, second, present)
         resolutions += 1
@@ -66,12 +77,17 @@ def ts2vec(first: Tensor, second: Tensor, *, present: Tensor | None = None, inst
         present = present[:, : 2 * half].reshape(-1, half, 2).any(2)
 
 
-def _told_apart(first: Tensor, second: Tensor, present: Tensor) -> Tensor:
-    """Cross-entropy of each entry's other view among both views of a group's entries, ``(groups, entries, D)``."""
+def _told_apart(first: Tensor, second: Tensor, present: Tensor, spared: Tensor | None = None) -> Tensor:
+    """Cross-entropy of each entry's other view among both views of a group's entries, ``(groups, entries, D)``.
+
+    Pairs of entries that are ``spared`` are left out.
+    """
     size = first.shape[1]
     entries, there = torch.cat([first, second], 1), torch.cat([present, present], 1)
     scores = entries @ entries.transpose(1, 2)
     own = torch.eye(2 * size, dtype=torch.bool, device=scores.device)
+    if spared is not None:
+        own = own | spared
     scores = scores.masked_fill(own | ~there[:, None], -torch.inf)
     partner = scores.diagonal(size, 1, 2)
     partner = torch.cat([partner, scores.diagonal(-size, 1, 2)], 1)

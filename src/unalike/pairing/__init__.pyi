@@ -13,6 +13,14 @@ from .mined import TopHardest as TopHardest
 from .plan import Pairing as Pairing
 from .plan import Plan as Plan
 from .plan import Tile as Tile
+from .same import Codes as Codes
+from .same import Sparing as Sparing
+from .same import alike as alike
+from .same import of_all as of_all
+from .same import of_views as of_views
+from .same import shares_a_code as shares_a_code
+from .same import sparing as sparing
+from .sparse import AllNegatives as AllNegatives
 from .sparse import ExtraNegatives as ExtraNegatives
 from .sparse import Graph as Graph
 from .sparse import PairsOnly as PairsOnly

@@ -23,6 +23,7 @@ class MomentumDictionary(nn.Module):
         momentum: of the teacher of both.
         size: how many keys the queue keeps.
         width: length of a key.
+        codes: how many codes each key comes with, of what it holds (`unalike.pairing.Queue`).
 
     Raises:
         ValueError: the momentum is not between 0 and 1. SettingsError: size or width is below 1.
@@ -42,24 +43,30 @@ class MomentumDictionary(nn.Module):
 
     updates: Tensor
 
-    def __init__(self, encoder: Encoder, projector: nn.Module, *, momentum: float, size: int, width: int) -> None:
+    def __init__(
+        self, encoder: Encoder, projector: nn.Module, *, momentum: float, size: int, width: int, codes: int = 0
+    ) -> None:
         super().__init__()
         self.teacher = EMATeacher(encoder, momentum)
         self.projector = EMATeacher(projector, momentum)
-        self.queue = Queue(size, width)
+        self.queue = Queue(size, width, codes=codes)
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
     def keys(self, inputs: Any) -> Tensor:
         """The teacher's unit vectors ``(B, width)`` of prepared inputs, without gradient."""
         return unit(self.projector(self.teacher(inputs).vector))
 
-    def negatives(self) -> Tensor:
-        """What the queue holds ``(K, width)``, K = 0 at first; a copy, safe from later pushes."""
-        return self.queue.vectors()
+    def negatives(self, same: Tensor | None = None) -> Tensor:
+        """What the queue holds ``(K, width)``, K = 0 at first; a copy, safe from later pushes.
 
-    def push(self, keys: Tensor) -> None:
-        """Put the keys of a batch ``(B, width)`` into the queue; the oldest leave."""
-        self.queue.push(keys)
+        Without the keys of what a batch holds, whose codes are ``same`` ``(B, codes)``.
+        """
+        vectors = self.queue.vectors()
+        return vectors if same is None else vectors[self.queue.unlike(same)]
+
+    def push(self, keys: Tensor, same: Tensor | None = None) -> None:
+        """Put the keys of a batch ``(B, width)``, with their codes, into the queue; the oldest leave."""
+        self.queue.push(keys, same)
 
     def follow(self, step: int) -> None:
         """Move the teacher one step towards the student: a learner's ``after_step``. ``updates`` counts the calls."""

@@ -24,6 +24,7 @@ class Edges:
         bijective: every row and every column has exactly one pair, and pair ``e`` is (e, e).
         ones: all weights are 1.
         only: int64 ``(N,)``, which pair is the row's only positive, where each row has one of weight 1.
+        matched: every row's only positive is the column of its number, and so is every column's.
     """
 
     rows: Tensor
@@ -34,6 +35,7 @@ class Edges:
     bijective: bool = False
     ones: bool = False
     only: Tensor | None = None
+    matched: bool = False
 
     @staticmethod
     def diagonal(
@@ -57,6 +59,7 @@ class Edges:
             bijective=n == m,
             ones=weight == 1.0,
             only=only,
+            matched=n == m and only is not None,
         )
 
     @staticmethod

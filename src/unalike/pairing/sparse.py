@@ -108,6 +108,22 @@ class PairsOnly(Pairing):
         return Plan(shape, device, apart=Edges.diagonal(shape, device=device), weights=nothing)
 
 
+@dataclass(frozen=True)
+class AllNegatives(Pairing):
+    """Every column is a negative of every row, and there is no positive.
+
+    Example:
+        >>> import torch
+        >>> from unalike.pairing import AllNegatives
+        >>> AllNegatives().plan(torch.eye(2), torch.eye(2)).whole().negative
+        tensor([[1., 1.],
+                [1., 1.]])
+    """
+
+    def plan(self, queries: Tensor, keys: Tensor) -> Plan:
+        return Plan((queries.shape[0], keys.shape[0]), queries.device)
+
+
 @dataclass(frozen=True, eq=False)
 class SameLabel(Pairing):
     """Pairs with the same label are positives, the others negatives.
@@ -325,7 +341,7 @@ class ExtraNegatives(Pairing):
         plan = self.pairing.plan(queries, keys[:own])
         apart, labels = plan.apart, plan.labels
         if apart is not None:
-            apart = replace(apart, shape=(n, m), bijective=False)
+            apart = replace(apart, shape=(n, m), bijective=False, matched=False)
         if labels is not None:
             labels = (labels[0], torch.cat([labels[1], labels[1].new_full((self.count,), -1)]))
         negatives = plan.negatives

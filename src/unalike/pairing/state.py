@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from unalike.errors import DataError, SettingsError
+from unalike.pairing.same import shares_a_code
 
 
 class Queue(nn.Module):
@@ -15,6 +16,7 @@ class Queue(nn.Module):
         size: how many vectors are kept.
         width: length of a vector.
         extra: names of further columns kept with each vector, such as ``("label",)``; int64, -1 until filled.
+        codes: how many codes are kept with each vector, of what it holds (`unalike.pairing.Sparing`).
 
     Example:
         >>> import torch
@@ -29,8 +31,9 @@ class Queue(nn.Module):
     stored: Tensor
     position: Tensor
     filled: Tensor
+    codes: Tensor
 
-    def __init__(self, size: int, width: int, *, extra: tuple[str, ...] = ()) -> None:
+    def __init__(self, size: int, width: int, *, extra: tuple[str, ...] = (), codes: int = 0) -> None:
         super().__init__()
         if size < 1 or width < 1:
             raise SettingsError(f"a queue of {size} vectors of length {width}; both must be at least 1")
@@ -40,13 +43,18 @@ class Queue(nn.Module):
         self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
         for name in extra:
             self.register_buffer(f"column_{name}", torch.full((size,), -1, dtype=torch.int64))
+        if codes:
+            self.register_buffer("codes", torch.full((size, codes), -1, dtype=torch.int64))
 
     def __len__(self) -> int:
         return int(self.filled)
 
     @torch.no_grad()
-    def push(self, vectors: Tensor, **extra: Tensor) -> None:
-        """Put in ``(B, width)`` vectors, without gradient; the oldest leave. Of more than ``size`` the last stay."""
+    def push(self, vectors: Tensor, same: Tensor | None = None, **extra: Tensor) -> None:
+        """Put in ``(B, width)`` vectors, without gradient; the oldest leave. Of more than ``size`` the last stay.
+
+        ``same`` are their codes ``(B, codes)``, where the queue keeps any; None for vectors of which nothing is known.
+        """
         if vectors.ndim != 2 or vectors.shape[1] != self.stored.shape[1]:
             raise DataError(f"vectors of shape {tuple(vectors.shape)} into a queue of width {self.stored.shape[1]}")
         if set(extra) != set(self.extra):
@@ -57,6 +65,8 @@ class Queue(nn.Module):
         self.stored[slots] = vectors.detach()[count - keep :].to(self.stored)
         for name, column in extra.items():
             self.get_buffer(f"column_{name}")[slots] = column[count - keep :].to(self.stored.device, torch.int64)
+        if hasattr(self, "codes"):
+            self.codes[slots] = -1 if same is None else same[count - keep :].to(self.codes)
         self.position.fill_((int(self.position) + count) % self.size)
         self.filled.fill_(min(int(self.filled) + count, self.size))
 
@@ -67,6 +77,15 @@ class Queue(nn.Module):
     def column(self, name: str) -> Tensor:
         """Int64 ``(filled,)``: a column kept with the vectors, in their order."""
         return self.get_buffer(f"column_{name}")[: len(self)].clone()
+
+    def unlike(self, same: Tensor | None) -> Tensor:
+        """Bool ``(filled,)``: which vectors hold nothing that a batch holds, whose codes are ``same`` ``(B, codes)``.
+
+        A sample's own earlier keys, and those of what is the same, are no negatives. All where nothing is known.
+        """
+        if same is None or not hasattr(self, "codes"):
+            return torch.ones(len(self), dtype=torch.bool, device=self.stored.device)
+        return ~shares_a_code(self.codes[: len(self)], same.to(self.codes))
 
 
 class PerSampleState(nn.Module):

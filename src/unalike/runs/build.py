@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,28 @@ import numpy as np
 import torch
 
 from unalike import encoders, systems, training, views
-from unalike.data import Collection, Column, skip_unreadable
+from unalike.data import Collection, Column, Sameness, skip_unreadable
 from unalike.files import cache_folder, checksum, disk_errors, write_bytes
+from unalike.runs.same import notes as notes_of
+from unalike.runs.same import of_prepared
 from unalike.runs.spec import Spec
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A collection made ready for its encoders: unreadable rows are gone, every used role is packed."""
+    """A collection made ready for its encoders: unreadable rows are gone, every used role is packed.
+
+    Args:
+        collection: the rows.
+        towers: by kind, the encoders.
+        packed: by role, the prepared columns.
+        same: which rows hold the same thing; None where nothing could be the same.
+    """
 
     collection: Collection
     towers: Mapping[str, encoders.Encoder]
     packed: Mapping[str, encoders.Prepared]
+    same: Sameness | None = None
 
 
 def prepare(collection: Collection, spec: Spec, towers: Mapping[str, encoders.Encoder] | None = None) -> Ready:
@@ -50,7 +61,9 @@ def prepare(collection: Collection, spec: Spec, towers: Mapping[str, encoders.En
         kept = np.setdiff1d(np.arange(len(collection)), sorted(failures))
         collection = skip_unreadable(collection, failures, tolerance=spec.source.tolerance)
         packed = {role: training.Rows(prepared, kept) for role, prepared in packed.items()}
-    return Ready(collection, made, packed)
+    same = of_prepared(collection, spec.roles, packed, group=spec.source.group is not None)
+    told = notes_of(collection, same, systems.find(spec.system).paper)
+    return Ready(collection.replace(notes=(*collection.notes, *told)), made, packed, same)
 
 
 def build_towers(collection: Collection, spec: Spec) -> dict[str, encoders.Encoder]:
@@ -86,27 +99,24 @@ def prepared(encoder: encoders.Encoder, column: Column) -> encoders.Prepared:
     return found
 
 
-def task_of(spec: Spec, ready: Ready) -> training.Task:
-    """What a system is told of the data when it is built."""
-    rows, label = len(ready.collection.splits["train"]), ready.collection.label
-    assert spec.training.batch_size is not None
-    return training.Task(
-        encoders=ready.towers,
-        roles=spec.roles,
-        rows=rows,
-        steps=spec.training.total_steps(rows),
-        steps_per_epoch=max(1, rows // spec.training.batch_size),
+def inputs_of(spec: Spec, ready: Ready) -> training.Inputs:
+    """The training rows of what a specification learns from."""
+    rows = ready.collection.splits["train"]
+    return training.inputs_of(ready.collection, ready.packed, spec.roles, rows, same=ready.same)
+
+
+def make_learner(spec: Spec, ready: Ready, inputs: training.Inputs) -> training.Learner:
+    """Build the system of a specification; initial weights follow from its seed."""
+    found, label = systems.find(spec.system), ready.collection.label
+    return training.assemble(
+        partial(found.build, found.settings(**spec.settings)),
+        ready.towers,
+        spec.roles,
+        inputs,
+        spec.training,
         view=views.chosen(spec.views, spec.size),
         classes=0 if label is None else len(label.names),
     )
-
-
-def make_learner(spec: Spec, ready: Ready) -> training.Learner:
-    """Build the system of a specification; initial weights follow from its seed."""
-    found = systems.find(spec.system)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(training.stream_seed(spec.training.seed, "weights", 1))
-        return found.build(found.settings(**spec.settings), task_of(spec, ready))
 
 
 def fitted_batch(spec: Spec, rows: int) -> Spec:

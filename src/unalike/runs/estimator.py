@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
 from unalike import encoders, systems, training
-from unalike.data import ArrayColumn
+from unalike.data import ArrayColumn, Collection, find_same
 from unalike.errors import SettingsError
 from unalike.settings import read_dataclass
 from unalike.training.settings import Training
@@ -82,17 +82,19 @@ class ContrastiveTransformer(TransformerMixin, BaseEstimator):
         column = ArrayColumn(rows.astype(np.float32))
         encoder = encoders.build_encoder("mlp", [column], width=self.width, seed=seed)
         assert settings.batch_size is not None
+        same = find_same(Collection({"array": column}, name="rows")).table
         task = training.Task(
             encoders={"array": encoder},
             roles={"array": ("array",)},
             rows=len(rows),
             steps=settings.total_steps(len(rows)),
             steps_per_epoch=max(1, len(rows) // settings.batch_size),
+            codes=same.shape[1],
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             learner = found.build(resolved, task)
-        training.train(learner, training.Inputs({"array": encoder.prepare(column)}), settings)
+        training.train(learner, training.Inputs({"array": encoder.prepare(column)}, same=same), settings)
         # Vectors are made in float64, so that a row's vector does not depend on the rows beside it.
         self.encoder_ = encoder.eval().double().requires_grad_(False)
         return self

@@ -18,7 +18,7 @@ from unalike.files import (
     sweep,
     write_sealed,
 )
-from unalike.runs.build import Ready, fitted_batch, make_learner, prepare, probes
+from unalike.runs.build import Ready, fitted_batch, inputs_of, make_learner, prepare, probes
 from unalike.runs.keep import finish, measured
 from unalike.runs.layout import begun, new_folder, newest_checkpoint, read_record
 from unalike.runs.plan import plan, replan
@@ -213,7 +213,7 @@ def execute(
             sweep(place)
         write_sealed(folder / "run.json", record)
     try:
-        ready, spec, learner = build(collection, spec, listener)
+        ready, spec, inputs, learner = build(collection, spec, listener)
         device = training.pick_device(spec.training.device)
     except UnalikeError:
         if not resume and processes.leads:
@@ -230,7 +230,7 @@ def execute(
         processes.same(newest_checkpoint(folder) if resume else 0, "checkpoints")
         outcome = training.train(
             learner,
-            training.inputs_of(ready.collection, ready.packed, spec.roles, rows),
+            inputs,
             spec.training,
             folder=folder,
             resume=resume,
@@ -252,7 +252,9 @@ def execute(
     return Run.load(folder)
 
 
-def build(collection: Collection, spec: Spec, listener: training.Listener) -> tuple[Ready, Spec, training.Learner]:
+def build(
+    collection: Collection, spec: Spec, listener: training.Listener
+) -> tuple[Ready, Spec, training.Inputs, training.Learner]:
     """What a specification asks for, with a batch that the readable rows can fill.
 
     Raises:
@@ -263,9 +265,10 @@ def build(collection: Collection, spec: Spec, listener: training.Listener) -> tu
         listener.on_note(note)
     rows = len(ready.collection.splits["train"])
     spec = fitted_batch(spec, rows)
-    learner = make_learner(spec, ready)
+    inputs = inputs_of(spec, ready)
+    learner = make_learner(spec, ready, inputs)
     training.check_steps(len(learner.phases), spec.training.total_steps(rows))
-    return ready, spec, learner
+    return ready, spec, inputs, learner
 
 
 def built(learner: training.Learner, ready: Ready, spec: Spec) -> dict[str, Any]:
@@ -285,5 +288,6 @@ def built(learner: training.Learner, ready: Ready, spec: Spec) -> dict[str, Any]
             "rows": rows,
             "steps": spec.training.total_steps(rows),
             "classes": 0 if ready.collection.label is None else len(ready.collection.label.names),
+            "codes": 0 if ready.same is None else ready.same.table.shape[1],
         },
     }

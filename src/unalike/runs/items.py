@@ -39,8 +39,8 @@ class Items:
 
     @cached_property
     def columns(self) -> dict[str, list[str | None]]:
-        """The labels and the text, as lists."""
-        names = [name for name in self.table.column_names if name == "text" or name.split(":")[0] == "label"]
+        """The labels and the texts, as lists."""
+        names = [name for name in self.table.column_names if name.split(":")[0] in ("text", "label")]
         return {name: self.table[name].to_pylist() for name in names}
 
     def labels(self, role: str = "label") -> list[str | None]:
@@ -54,6 +54,10 @@ class Items:
     @property
     def texts(self) -> list[str | None]:
         return self.columns.get("text", [None] * len(self))
+
+    def texts_of(self, role: str) -> list[str | None]:
+        """The texts of a role, where they are remembered: the other side of a pair; else those that name the rows."""
+        return self.columns.get(role, self.texts)
 
     @cached_property
     def histories(self) -> list[list[int] | None]:
@@ -103,16 +107,26 @@ class Items:
         split_of: Sequence[str],
         text_role: str | None,
         pictures: Mapping[str, encoders.Prepared],
+        answers: Sequence[str] = (),
     ) -> Items:
-        """Remember the rows of a collection; ``pictures`` are its prepared picture roles."""
+        """Remember the rows of a collection.
+
+        Args:
+            collection: the rows.
+            split_of: the split of each row.
+            text_role: whose texts name the rows.
+            pictures: prepared roles of pictures.
+            answers: roles of texts that a search finds beside.
+        """
         columns: dict[str, pa.Array] = {"id": pa.array(collection.ids), "split": pa.array(list(split_of))}
         for role in collection.roles("label"):
             column = collection[role]
             assert isinstance(column, LabelColumn)
             columns[role] = pa.array([column[row] for row in range(len(column))], pa.string())
-        if text_role is not None:
-            texts = collection[text_role]
-            columns["text"] = pa.array([texts[row] for row in range(len(texts))], pa.string())
+        for name, role in (("text", text_role), *((role, role) for role in answers if role != text_role)):
+            if role is not None:
+                texts = collection[role]
+                columns[name] = pa.array([texts[row] for row in range(len(texts))], pa.string())
         labels = next((collection[role] for role in collection.roles("labels")), None)
         if isinstance(labels, LabelsColumn):
             columns["labels"] = pa.array([labels[row] for row in range(len(labels))], pa.list_(pa.string()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from unalike.runs.build import Ready
 from unalike.runs.items import Items
 from unalike.runs.layout import read_record, sealed
 from unalike.runs.opened import Opened
+from unalike.runs.pairs import other_side
 from unalike.runs.report import write_report
 from unalike.runs.scores.score import score
 from unalike.runs.spec import Spec
@@ -71,7 +72,7 @@ def finish(
     Raises:
         RunError: the disk is full or cannot be written.
     """
-    keep(weights, ready, found.vectors, folder)
+    keep(weights, ready, found.vectors, folder, other_side(Spec.from_json(record["spec"]), list(found.vectors)))
     write_json(folder / "scores.json", [each.to_json() for each in found.scores])
     write_sealed(folder / "run.json", record)
     write_report(Opened(folder, read_record(folder), learner, device))
@@ -79,18 +80,28 @@ def finish(
     write_sealed(folder / "run.json", {**record, "state": "done", "checksums": sealed(folder)})
 
 
-def keep(weights: Mapping[str, torch.Tensor], ready: Ready, vectors: Mapping[str, np.ndarray], folder: Path) -> None:
-    """Write weights, what the encoders need beside them, the vectors to search, and what a search shows."""
+def keep(
+    weights: Mapping[str, torch.Tensor],
+    ready: Ready,
+    vectors: Mapping[str, np.ndarray],
+    folder: Path,
+    answers: Sequence[str] = (),
+) -> None:
+    """Write weights, what the encoders need beside them, the vectors to search, and what a search shows.
+
+    Of texts those that name the rows are searched, and ``answers``: the roles of the other side of pairs.
+    """
     collection = ready.collection
     training.save_tensors(folder / "weights.safetensors", weights)
     for kind, encoder in ready.towers.items():
         for name, content in encoder.assets().items():
             write_bytes(folder / "assets" / f"{kind}.{name}", content)
     text_role = choose_text_role(collection)
-    searched = {role: v for role, v in vectors.items() if role.split(":")[0] != "text" or role == text_role}
+    kept = (text_role, *answers)
+    searched = {role: v for role, v in vectors.items() if role.split(":")[0] != "text" or role in kept}
     training.save_tensors(folder / "vectors.safetensors", {role: torch.from_numpy(v) for role, v in searched.items()})
     split_of = np.full(len(collection), "", object)
     for name, rows in collection.splits.items():
         split_of[rows] = name
     pictures = {role: packed for role, packed in ready.packed.items() if role.split(":")[0] == "image"}
-    Items.of(collection, list(split_of), text_role, pictures).save(folder / "items.parquet")
+    Items.of(collection, list(split_of), text_role, pictures, answers).save(folder / "items.parquet")

@@ -21,6 +21,7 @@ from unalike.evaluation import Score
 from unalike.files import checksum, damaged, read_json
 from unalike.runs.items import Items
 from unalike.runs.layout import read_record
+from unalike.runs.pairs import other_side
 from unalike.runs.spec import Spec
 from unalike.runs.vectors import embed_prepared
 
@@ -198,9 +199,13 @@ class Opened:
 
     @property
     def gallery(self) -> list[str]:
-        """The roles that a search looks through: pictures if there are any, else texts, else what there is."""
+        """The roles that a search looks through: pictures if there are any, else texts, else what there is.
+
+        Of pairs of texts these are the first side's; words look through the other one (`unalike.Run.search`).
+        """
+        answers = other_side(self.spec, list(self.vectors))
         for kind in ("image", "text"):
-            roles = [role for role in self.vectors if role.split(":")[0] == kind]
+            roles = [role for role in self.vectors if role.split(":")[0] == kind and role not in answers]
             if roles:
                 return roles
         return list(self.vectors)

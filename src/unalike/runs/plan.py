@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from difflib import get_close_matches
 from typing import Any, get_args
 
 import numpy as np
 
 from unalike import systems
 from unalike.data import Collection, Column, separated
+from unalike.data.clicks import ROLES as EVENT_ROLES
 from unalike.data.gathering import Source
+from unalike.data.graphs import ROLES as GRAPH_ROLES
 from unalike.encoders import default_encoder
 from unalike.errors import DataError, SettingsError
 from unalike.records import Paper
 from unalike.runs.rows import empty_roles, usable_rows, with_splits
+from unalike.runs.same import sameness
 from unalike.runs.spec import Spec, Views
 from unalike.settings import read_dataclass, wrong_types
+from unalike.training import variants
 from unalike.training.settings import Training
 
 
@@ -72,6 +77,7 @@ def plan(
         collection[role]
     found = systems.find(system or default_system(collection, unseen), kind="learner")
     assert found.recipe is not None, "every learner has a recipe"
+    check_named(found, collection, source, unseen)
     usable, roles = rows_for(found, collection, unseen)
     problems = []
     if not 0 <= holdout < 1:
@@ -85,7 +91,7 @@ def plan(
         problems.append(f"encoder for {', '.join(unknown)}: {found.slug} reads {', '.join(roles)} only")
     if problems:
         raise SettingsError("these settings cannot be used:\n" + "\n".join(f"  - {problem}" for problem in problems))
-    usable = separated(with_splits(usable, holdout, training.seed))
+    usable = separated(with_splits(usable, holdout, training.seed, sameness(usable, roles, group=True)))
     side = size or suggested_size(usable, roles.get("image", ()))
     resolved = read_dataclass(found.settings, settings or {}, f"settings of {found.slug}")
     return usable, Spec(
@@ -135,7 +141,7 @@ def rows_for(
         kind: tuple(
             role
             for role in collection.roles(kind)
-            if role not in (*unseen, "array:target") and collection[role].present.any()
+            if role not in (*unseen, "array:target") and reads(found.paper, role) and collection[role].present.any()
         )
         for kind in kinds
     }
@@ -162,6 +168,40 @@ def rows_for(
         )
     usable = usable_rows(collection, found.paper.roles, roles, labels=found.paper.labels, targets=found.paper.targets)
     return usable, roles
+
+
+def reads(paper: Paper, role: str) -> bool:
+    """Whether a system reads a role: one of a kind that it takes in all variants, or a variant that it names.
+
+    A role that it names may have a number behind it, as the places of a list have.
+    """
+    kind = role.split(":")[0]
+    if not paper.roles or (kind in paper.roles and not any(each.startswith(f"{kind}:") for each in paper.roles)):
+        return True
+    return any(variants([role], each) for each in (*paper.roles, *paper.also))
+
+
+def check_named(found: systems.System, collection: Collection, source: Source, unseen: Sequence[str]) -> None:
+    """Raise a `DataError` for roles that the user named and the system does not read."""
+    known = kinds_of(found.paper, collection)
+    beside = (*EVENT_ROLES, *GRAPH_ROLES, *unseen, "array:target")
+    unread = [
+        role
+        for role in source.roles
+        if role not in beside
+        and role.split(":")[0] not in ("label", "labels", "tags")
+        and not (role.split(":")[0] in known and reads(found.paper, role))
+    ]
+    if not unread:
+        return
+    taken = [*(found.paper.roles or MODALITIES), *found.paper.also, *(("label",) if found.paper.labels else ())]
+    near = get_close_matches(unread[0], taken, 1)
+    raise DataError(
+        f"{found.slug} does not read {', '.join(unread)}; it reads {', '.join(taken)}"
+        + (", each also with a number behind it" if found.paper.also else "")
+        + (f". Did you mean {near[0]}? Else leave" if near else ". Leave")
+        + " it out, keep it for the scores with --unseen ROLE, or choose another system (unalike systems)"
+    )
 
 
 def kinds_of(paper: Paper, collection: Collection) -> list[str]:

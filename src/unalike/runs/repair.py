@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from unalike import systems, training
+from unalike import systems, training, views
 from unalike.audit import Audit
 from unalike.data import Collection
 from unalike.data.gathering import Source
 from unalike.errors import DataError, SettingsError
-from unalike.runs.build import Ready, fitted_batch, prepare, task_of
+from unalike.runs.build import Ready, fitted_batch, inputs_of, prepare
 from unalike.runs.keep import finish, measured
 from unalike.runs.layout import begun, new_folder
 from unalike.runs.opened import Opened
@@ -75,8 +76,9 @@ def repair(
     assert auditor.recipe is not None and auditor.repair is not None
     chosen = Training(**{"device": str(run.device), **options}).resolved(auditor.recipe, len(rows))
     spec = fitted_batch(replace(spec, training=chosen), len(rows))
-    repairer = auditor.repair(learner, task_of(replace(spec, views="paper"), ready))
-    inputs = training.inputs_of(ready.collection, ready.packed, spec.roles, rows)
+    inputs, view = inputs_of(spec, ready), views.chosen("paper", spec.size)
+    build = partial(auditor.repair, learner)
+    repairer = training.assemble(build, ready.towers, spec.roles, inputs, spec.training, view=view)
     outcome = training.train(repairer, inputs, spec.training, folder=folder, listener=listener)
     untrained = embed_roles(before, ready, scored_roles(spec), run.device)
     found = measured(learner, ready, untrained, spec, run.device)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from unalike.data import Collection, leave_one_out, make_splits
+from unalike.data import Collection, Sameness, leave_one_out, make_splits
 from unalike.errors import DataError
 
 LEAST_ROWS = 4
@@ -56,13 +56,6 @@ def usable_rows(
             f"{collection.name} has {len(collection)} rows, of which {int(use.sum())} can be used; "
             f"at least {LEAST_ROWS} are needed. " + " ".join(notes)
         )
-    for kind in ("text",):
-        for role in roles.get(kind, ()):
-            repeats = collection[role].distinct()[use]
-            counts = np.bincount(repeats[repeats >= 0])
-            rows = int(counts[counts > 1].sum())
-            if rows and role == roles[kind][0] and required:
-                notes.append(f"{rows} rows share their {role} with another row; they are not taken for negatives")
     if roles.get("text") and all(one_wording(collection, role, use) for role in roles["text"]):
         raise DataError(
             f"all {int(use.sum())} rows of {collection.name} have one and the same text in {', '.join(roles['text'])}: "
@@ -99,8 +92,11 @@ def gaps(collection: Collection, roles: Mapping[str, tuple[str, ...]], use: np.n
     return notes
 
 
-def with_splits(collection: Collection, holdout: float, seed: int) -> Collection:
-    """The collection with a ``train`` and, if anything is held out, a ``test`` split."""
+def with_splits(collection: Collection, holdout: float, seed: int, same: Sameness | None = None) -> Collection:
+    """The collection with a ``train`` and, if anything is held out, a ``test`` split.
+
+    Rows that are the same, or the same as one that is, and so on, stay together, as those of a group do.
+    """
     if "train" in collection.splits:
         if len(collection.splits["train"]) < 2:
             raise DataError(f"the train split of {collection.name} has {len(collection.splits['train'])} usable rows")
@@ -112,8 +108,20 @@ def with_splits(collection: Collection, holdout: float, seed: int) -> Collection
     if held < 2:
         return collection.replace(splits={"train": rows})
     codes = None if collection.label is None else collection.label.codes
-    splits = make_splits(
-        len(rows), fractions={"train": 1 - holdout, "test": holdout}, groups=collection.groups, labels=codes, seed=seed
-    )
+    groups, together = collection.groups, None if same is None else same.components()
+    if together is not None and len(np.unique(together)) < (len(rows) if groups is None else len(np.unique(groups))):
+        groups = together
+    try:
+        splits = make_splits(
+            len(rows), fractions={"train": 1 - holdout, "test": holdout}, groups=groups, labels=codes, seed=seed
+        )
+    except DataError:
+        if groups is collection.groups:
+            raise
+        note = (
+            f"the rows share things in {len(np.unique(together))} groups, the largest of {np.bincount(together).max()} "
+            "of them: none could be held out whole, so that nothing is held out"
+        )
+        return collection.replace(splits={"train": rows}, notes=(*collection.notes, note))
     # Whole classes and groups are held out: of few rows that may be one, which says nothing.
     return collection.replace(splits=splits if len(splits["test"]) > 1 else {"train": rows})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unalike.errors import SettingsError
 from unalike.runs.opened import Opened
 from unalike.runs.query import By, read_as
 from unalike.runs.query import query as vector_of
@@ -59,7 +60,7 @@ class Run(Opened):
         """
         return vector_of(self, query, by)
 
-    def search(self, query: Any, k: int = 10, *, by: By = "auto") -> list[Found]:
+    def search(self, query: Any, k: int = 10, *, by: By = "auto", role: str | None = None) -> list[Found]:
         """The rows most alike to a query: words, a picture, the path of a picture, recording, clip or series, or the id
         of a row.
 
@@ -68,6 +69,8 @@ class Run(Opened):
                 look for what goes with all of them.
             k: number of hits.
             by: how to read the query; ``auto`` takes a path that exists for a picture, an id for a row, else words.
+            role: which role to look through. Unless given pictures, else texts; of a run that learned from pairs of
+                texts words look through the other side: a question finds answers.
 
         A run that learned from clicks gives what comes next: for a user by id, or after a list of items. One that
         learned sets of labels gives the labels of a text.
@@ -77,9 +80,14 @@ class Run(Opened):
         """
         from unalike.runs import clicks, labels, search
 
+        for kind, found in (("clicks", "items"), ("labels", "labels")):
+            if kind in self.kinds and role is not None:
+                raise SettingsError(f"{self.folder} finds {found} for a query: leave the role {role!r} out")
         if "clicks" in self.kinds:
             return clicks.search(self, query, k)
-        return (labels if "labels" in self.kinds else search).search(self, query, k, by)
+        if "labels" in self.kinds:
+            return labels.search(self, query, k, by)
+        return search.search(self, query, k, by, role)
 
     def evaluate(self, data: Any, *, roles: Mapping[str, str] | None = None, **options: Any) -> list[Score]:
         """How good the space is on other data, with floors.

@@ -23,6 +23,7 @@ from .inputs import Rows as Rows
 from .inputs import inputs_of as inputs_of
 from .inputs import text_codes as text_codes
 from .learner import Learner as Learner
+from .learner import Looks as Looks
 from .learner import Task as Task
 from .learner import Update as Update
 from .learner import View as View
@@ -51,6 +52,8 @@ from .samplers import DistinctClusters as DistinctClusters
 from .samplers import SameCluster as SameCluster
 from .settings import Training as Training
 from .several import every_entry as every_entry
+from .several import hard_negatives as hard_negatives
+from .several import variants as variants
 from .sharded import Sharded as Sharded
 from .sharded import forward_only as forward_only
 from .sharded import shard as shard

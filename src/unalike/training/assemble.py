@@ -56,6 +56,7 @@ def assemble(
         steps_per_epoch=max(1, len(inputs) // training.batch_size),
         view=view or {},
         classes=classes,
+        codes=0 if inputs.same is None else inputs.same.shape[1],
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(training.seed, "weights", 1))

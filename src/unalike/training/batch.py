@@ -24,6 +24,9 @@ class Inputs:
             comparable between roles of one kind.
         labels: int64 ``(N,)``, -1 where unknown; or None.
         targets: the numbers to predict, float32 ``(N,)``, NaN where unknown; or None.
+        same: codes of what each row holds, int64 ``(N, K)``, -1 for nothing: rows that share one are not each other's
+            negatives (`unalike.pairing.Sparing`). None where every row is its own.
+        hard: by role of hard negatives, codes ``(N,)`` of the same numbering.
     """
 
     prepared: Mapping[str, Prepared]
@@ -31,6 +34,8 @@ class Inputs:
     codes: Mapping[str, np.ndarray] = field(default_factory=dict)
     labels: np.ndarray | None = None
     targets: np.ndarray | None = None
+    same: np.ndarray | None = None
+    hard: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.prepared.values())))
@@ -85,6 +90,16 @@ class Batch:
         if self.inputs.targets is None:
             raise KeyError("these data have no target")
         return torch.from_numpy(self.inputs.targets[self.rows]).to(self.device)
+
+    @property
+    def same(self) -> Tensor | None:
+        """Codes of what the rows hold, int64 ``(B, K)``; None where every row is its own."""
+        return None if self.inputs.same is None else torch.from_numpy(self.inputs.same[self.rows]).to(self.device)
+
+    def hard(self, role: str) -> Tensor | None:
+        """Codes of the hard negatives of a role, int64 ``(B,)``; None where nothing is known."""
+        codes = self.inputs.hard.get(role)
+        return None if codes is None else torch.from_numpy(codes[self.rows]).to(self.device)
 
     def role(self, name: str) -> Any:
         """The entries of one role: uint8 ``(B, 3, H, W)``, `Tokens`, float ``(B, F)``."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from unalike.data import Collection, LabelColumn, TextColumn
+from unalike.data import Collection, LabelColumn, Sameness, TextColumn
 from unalike.encoders import Prepared
 from unalike.training.batch import Inputs
 
@@ -54,8 +54,12 @@ def inputs_of(
     rows: np.ndarray,
     *,
     label: str = "label",
+    same: Sameness | None = None,
 ) -> Inputs:
-    """Some rows of some roles by kind, with the classes of one label role and the target, to be cut into batches."""
+    """Some rows of some roles by kind, with the classes of one label role and the target, to be cut into batches.
+
+    With ``same``, of all rows, these know which of them hold the same; without, every row is its own.
+    """
     classes, target = collection.columns.get(label), collection.target
     used = [role for kind in roles for role in roles[kind]]
     present = {role: collection[role].present[rows] for role in used}
@@ -65,4 +69,6 @@ def inputs_of(
         codes={role: codes[rows] for role, codes in text_codes(collection, tuple(roles.get("text", ()))).items()},
         labels=classes.codes[rows] if isinstance(classes, LabelColumn) else None,
         targets=None if target is None else np.where(target.present[rows], target.values[rows, 0], np.float32(np.nan)),
+        same=None if same is None else same.table[rows],
+        hard={} if same is None else {role: codes[rows] for role, codes in same.hard.items()},
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -20,6 +20,26 @@ View = Callable[[Any, torch.Generator], Any]
 """Makes a random view of prepared inputs."""
 
 
+class Looks(list[Any]):
+    """What a loss is given of a batch, in order, and the codes of what its rows hold.
+
+    Args:
+        parts: views, codes, whatever the loss unpacks.
+        same: int64 ``(B, K)``, as objectives take it: rows that share a code are not each other's negatives. None where
+            every row is its own (`Batch.same`).
+
+    Example:
+        >>> from unalike.training import Looks
+        >>> first, second = Looks(["one view", "another"], same=None)
+        >>> second
+        'another'
+    """
+
+    def __init__(self, parts: Iterable[Any], same: Tensor | None) -> None:
+        super().__init__(parts)
+        self.same = same
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """What a system is built for: the encoders it gets, the data's shape, and the length of the training.
@@ -32,6 +52,7 @@ class Task:
         steps: optimiser steps in all.
         steps_per_epoch: optimiser steps an epoch.
         classes: number of classes, 0 without labels.
+        codes: how many codes of what it holds a row has (`Inputs.same`), 0 where every row is its own.
     """
 
     encoders: Mapping[str, Encoder]
@@ -41,17 +62,26 @@ class Task:
     steps_per_epoch: int = 1
     view: Mapping[str, View] = field(default_factory=dict)
     classes: int = 0
+    codes: int = 0
 
-    def random_views(self, kind: str, *own: View) -> Callable[[Batch, torch.Generator], list[Any]]:
+    def queue(self, size: int) -> dict[str, int]:
+        """The size of a queue of keys, and how many codes it keeps with each of them, as `unalike.pairing.Queue` asks.
+
+        Where it is known what is the same, no queue is longer than an epoch.
+        """
+        return {"size": min(size, max(1, self.rows)) if self.codes else size, "codes": self.codes}
+
+    def random_views(self, kind: str, *own: View) -> Callable[[Batch, torch.Generator], Looks]:
         """For each batch, one entry of ``kind`` a row, seen through each of the system's ``own`` views.
 
         Views that the user chose replace the system's. Crops of several sizes are `unalike.views.multi_crop`'s views.
         """
         groups = [(view, len(list(equal))) for view, equal in groupby(self.view.get(kind, view) for view in own)]
 
-        def look(batch: Batch, generator: torch.Generator) -> list[Any]:
+        def look(batch: Batch, generator: torch.Generator) -> Looks:
             [(entries, _)] = batch.choose(self.roles[kind], generator)
-            return [seen for view, count in groups for seen in looks(view, entries, generator, count)]
+            seen = [seen for view, count in groups for seen in looks(view, entries, generator, count)]
+            return Looks(seen, batch.same)
 
         return look
 

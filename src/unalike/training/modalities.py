@@ -25,11 +25,13 @@ class Shown:
         entries: of the rows that have one and show it; None if there are none.
         rows: int64 ``(R,)``, the positions of these rows in the batch, in order.
         count: rows of the batch.
+        same: codes of what these rows hold, int64 ``(R, K)``; None where every row is its own.
     """
 
     entries: Any
     rows: Tensor
     count: int
+    same: Tensor | None = None
 
 
 def one_entry(batch: Batch, roles: Sequence[str], generator: torch.Generator, *, drop: float = 0.0) -> Shown:
@@ -66,7 +68,9 @@ def one_entry(batch: Batch, roles: Sequence[str], generator: torch.Generator, *,
         place = np.flatnonzero(which == number)
         parts.append((place, inputs.prepared[roles[int(number)]].take(batch.rows[shown[place]])))
     entries = parts[0][1] if len(parts) == 1 else merge(parts, len(shown))
-    return Shown(entries.to(batch.device), torch.from_numpy(shown).to(batch.device), size)
+    rows = torch.from_numpy(shown).to(batch.device)
+    same = batch.same
+    return Shown(entries.to(batch.device), rows, size, None if same is None else same[rows])
 
 
 def every_kind(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -66,3 +67,40 @@ def every_entry(
         codes.append(inputs.codes[role][batch.rows[mine]] if role in inputs.codes else batch.rows[mine])
     owner, code = (torch.from_numpy(np.concatenate(each)).to(batch.device) for each in (owners, codes))
     return merge(parts, len(owner)).to(batch.device), owner, code
+
+
+def hard_negatives(batch: Batch, roles: Sequence[str]) -> tuple[Any, Tensor | None]:
+    """All the hard negatives that a batch has: those of one role after those of another.
+
+    Returns:
+        The ``M`` entries, None where no row has any; and what they are, codes ``(M,)`` as `Batch.same` has them, None
+        where nothing is known.
+    """
+    everywhere = np.ones(len(batch.inputs), bool)
+    parts: list[tuple[np.ndarray, Any]] = []
+    codes: list[Tensor] = []
+    count = 0
+    for role in roles:
+        mine = np.flatnonzero(batch.inputs.present.get(role, everywhere)[batch.rows])
+        if not len(mine):
+            continue
+        parts.append((count + np.arange(len(mine)), batch.inputs.prepared[role].take(batch.rows[mine])))
+        count += len(mine)
+        known = batch.hard(role)
+        if known is not None:
+            codes.append(known[torch.from_numpy(mine).to(batch.device)])
+    if not parts:
+        return None, None
+    entries = parts[0][1] if len(parts) == 1 else merge(parts, count)
+    return entries.to(batch.device), torch.cat(codes) if codes else None
+
+
+def variants(roles: Sequence[str], role: str) -> list[str]:
+    """A role and its numbered variants: ``text:negative``, ``text:negative2``, ``text:negative:3``.
+
+    Example:
+        >>> from unalike.training import variants
+        >>> variants(["text", "text:2", "text:negative", "text:negative2"], "text:negative")
+        ['text:negative', 'text:negative2']
+    """
+    return [each for each in roles if re.fullmatch(re.escape(role) + r"([:_-]?\d+)?", each)]

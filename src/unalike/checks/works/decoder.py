@@ -34,7 +34,7 @@ class DecoderWork(Work):
         drawn = {"seed": job.seed} if "seed" in {each.name for each in fields(found.settings)} else {}
         settings = read_dataclass(found.settings, drawn | dict(arm.settings), f"settings of {found.slug}")
         model, tokenizer = language_model(claim.encoder["text"]["name"])
-        collection, fingerprint = read_once(claim.bed)
+        collection = read_once(claim.bed)
         trial = claims.run_generation(
             model,
             tokenizer,
@@ -51,7 +51,7 @@ class DecoderWork(Work):
             values=valued(claim, job.metrics, trial),
             reads=1,
             settings=resolved(found, arm, settings, dict(claim.training) | {"model": claim.encoder["text"]["name"]}),
-            data=f"{claim.bed.set}:{fingerprint}",
+            data=f"{claim.bed.set}:{collection.fingerprint()}",
         )
 
 

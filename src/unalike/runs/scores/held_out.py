@@ -9,9 +9,9 @@ import numpy as np
 from unalike import evaluation, training
 from unalike.data import LabelColumn
 from unalike.evaluation import Score, Space
+from unalike.runs.same import things
 from unalike.runs.scores.scene import Scene, held_out_rows
 from unalike.runs.spec import Spec
-from unalike.training import text_codes
 
 
 def held_out(scene: Scene, main: Sequence[str]) -> list[Score]:
@@ -28,15 +28,13 @@ def held_out(scene: Scene, main: Sequence[str]) -> list[Score]:
             train={} if train is None or label is None else {role: vectors[role][train] for role in roles},
         )
 
-    texts = [role for role in main if role.split(":")[0] == "text"]
-    codes = text_codes(scene.collection, tuple(texts))
     return evaluation.evaluate_vectors(
         space(scene.spaces[""]),
         pairs=[] if isinstance(scene.learner, training.JointLearner) else None,
         floors={name: space(vectors) for name, vectors in scene.spaces.items() if name},
         labels=None if label is None else LabelColumn(label.codes[test], label.names),
         train_labels=None if label is None or train is None else LabelColumn(label.codes[train], label.names),
-        items={role: codes[role][test] for role in texts},
+        items={role: codes[test] for role, codes in things(scene.collection, main).items()},
         present={role: scene.present(role)[test] for role in main},
         train_present={} if train is None or label is None else {role: scene.present(role)[train] for role in main},
     )

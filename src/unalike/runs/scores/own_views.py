@@ -10,6 +10,7 @@ import torch
 from unalike import encoders, evaluation, views
 from unalike.data import TextColumn
 from unalike.evaluation import Relevance, Score
+from unalike.runs.same import things
 from unalike.runs.scores.scene import MOST_QUERIES, RAW, Pictures, Scene
 
 
@@ -48,7 +49,8 @@ def own_views(scene: Scene, main: Sequence[str]) -> list[Score]:
         return []
     vectors = scene.embed(column.kind, asked)
     whole = np.flatnonzero(scene.present(role))
-    relevance = Relevance.from_groups(rows, whole)
+    held = things(collection, [role])[role]
+    relevance = Relevance.from_groups(held[rows], held[whole])
     found = evaluation.retrieval(vectors, scene.spaces[""][role][whole], relevance, measures=["recall@1"])
     raw = next(space[role] for name, space in scene.spaces.items() if name in RAW.values() and role in space)
     floor = evaluation.retrieval(raw_asked, raw[whole], relevance, measures=["recall@1"])

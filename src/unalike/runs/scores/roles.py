@@ -9,10 +9,10 @@ import torch
 
 from unalike import evaluation, training
 from unalike.evaluation import Relevance, Score
+from unalike.runs.same import things
 from unalike.runs.scores.names import names_find_pictures
 from unalike.runs.scores.scene import MOST_QUERIES, Scene, raw_features
 from unalike.runs.spec import Spec
-from unalike.training import text_codes
 
 
 def from_all_others(scene: Scene, main: Sequence[str], rows: np.ndarray) -> list[Score]:
@@ -27,8 +27,9 @@ def from_all_others(scene: Scene, main: Sequence[str], rows: np.ndarray) -> list
         asking = asking[:MOST_QUERIES]
         if len(asking) < 2:
             continue
-        codes = text_codes(scene.collection, (role,))[role] if target == "text" else np.arange(len(scene.collection))
-        relevance = Relevance.from_groups(codes[asking], codes[asking])
+        held = things(scene.collection, list(kinds.values()))
+        table = np.stack(list(held.values()) or [np.arange(len(scene.collection))], axis=1)[asking]
+        relevance = Relevance.from_shared(table, table)
         found = {}
         for name, space in scene.spaces.items():
             if not set(kinds.values()) <= set(space):
@@ -76,13 +77,16 @@ def across_roles(scene: Scene, spec: Spec) -> list[Score]:
         for role in spec.roles["image"]:
             both = np.flatnonzero(scene.present(unseen) & scene.present(role))
             count = len(both)
+            held = things(collection, [unseen, role])
+            table = np.stack([held[unseen][both], held[role][both]], axis=1)
+            right = Relevance.from_shared(table, table)
             for name, vectors in scene.spaces.items():
                 if unseen not in vectors:
                     continue
                 gallery = vectors.get(role)
                 if gallery is None:
                     gallery = raw_features(collection, role, scene.packed[role])
-                found = evaluation.retrieval(vectors[unseen][both], gallery[both], measures=["recall@1"])
+                found = evaluation.retrieval(vectors[unseen][both], gallery[both], right, measures=["recall@1"])
                 if name:
                     floors.setdefault(name, []).append(found.mean("recall@1"))
                 else:

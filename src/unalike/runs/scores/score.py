@@ -13,14 +13,16 @@ from unalike.data import Collection
 from unalike.evaluation import Score, Space
 from unalike.runs import clicks, labels
 from unalike.runs.opened import Opened
+from unalike.runs.pairs import sides
+from unalike.runs.same import things
 from unalike.runs.scores.held_out import held_out, predicted
 from unalike.runs.scores.languages import across_languages
 from unalike.runs.scores.names import named_classes
 from unalike.runs.scores.own_views import own_views
+from unalike.runs.scores.pairs import as_pairs
 from unalike.runs.scores.roles import across_roles, from_all_others
 from unalike.runs.scores.scene import RAW, Scene, held_out_rows, main_roles, raw_features
 from unalike.runs.spec import Spec
-from unalike.training import text_codes
 
 
 def score(
@@ -46,6 +48,7 @@ def score(
     scene = Scene(learner, collection, packed, spaces, device)
     return [
         *from_all_others(scene, main, held_out_rows(collection)),
+        *as_pairs(scene, spec),
         *across_roles(scene, spec),
         *named_classes(scene, main, spec),
         *own_views(scene, main),
@@ -53,6 +56,14 @@ def score(
         *across_languages(scene, held_out_rows(collection), spec),
         *held_out(scene, main),
     ]
+
+
+def paired_vectors(run: Opened, collection: Collection) -> dict[str, np.ndarray]:
+    """Of other data for a run that learned from pairs, the vectors of both sides; nothing where they lack one."""
+    found = sides(run.spec)
+    if found is None or not set(found) <= set(collection.columns):
+        return {}
+    return {role: np.nan_to_num(run.embed_column(collection, role)) for role in found}
 
 
 def score_new(run: Opened, collection: Collection) -> list[Score]:
@@ -92,6 +103,7 @@ def score_new(run: Opened, collection: Collection) -> list[Score]:
             every[role] = np.nan_to_num(run.embed_column(collection, role))
     return [
         *from_all_others(scene, main, np.arange(len(collection))),
+        *as_pairs(replace(scene, spaces={"": paired_vectors(run, collection)}), run.spec),
         *across_languages(replace(scene, spaces={"": every}), np.arange(len(collection)), run.spec),
         *(named_classes(scene, main, run.spec) if label is not None else []),
         *(own_views(scene, main) if label is None else []),
@@ -101,7 +113,7 @@ def score_new(run: Opened, collection: Collection) -> list[Score]:
             labels=None if label is None else [label[row] for row in range(len(collection))],
             train_labels=train_labels if train else None,
             pairs=[] if isinstance(run.learner, training.JointLearner) else None,
-            items=text_codes(collection, tuple(role for role in main if role.split(":")[0] == "text")),
+            items=things(collection, main),
             present=present,
         ),
     ]

@@ -42,14 +42,15 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
 
     def look(batch, generator):
         [(clicks, _)] = batch.choose(task.roles["clicks"], generator)
-        return clicks, *alter.views(clicks, generator, count=2)
+        return training.Looks([clicks, *alter.views(clicks, generator, count=2)], batch.same)
 
     def loss(looks):
         clicks, *altered = looks
         states, items = encoder.lessons(clicks)
         predicted = objectives.next_item(states, encoder.items, items)
         first, second = (encoder(each).vector for each in altered)
-        return predicted + settings.weight * objectives.nt_xent(first, second, temperature=settings.temperature)
+        chosen = {"temperature": settings.temperature, "same": looks.same}
+        return predicted + settings.weight * objectives.nt_xent(first, second, **chosen)
 
     return training.Learner(modules={"encoder": encoder}, encoders={"clicks": encoder}, views=look, loss=loss)
 

@@ -54,21 +54,21 @@ def parts(settings, task):
 
     def look(batch, generator):
         [(clicks, _)] = batch.choose(task.roles["clicks"], generator)
-        return clicks, *alter.views(clicks, generator, count=2)
+        return training.Looks([clicks, *alter.views(clicks, generator, count=2)], batch.same)
 
-    def contrasts(first, second):
+    def contrasts(first, second, same):
         """The contrast between altered copies, and the contrast with learned views."""
         one, other = learned_views(modules, (first, second))
         pairs = ((first, other), (second, one), (one, other))
         learned = sum(
-            objectives.nt_xent(*pair, temperature=1.0) + settings.margin * objectives.view_margin(*pair)
+            objectives.nt_xent(*pair, temperature=1.0, same=same) + settings.margin * objectives.view_margin(*pair)
             for pair in pairs
         )
-        return objectives.nt_xent(first, second, temperature=1.0), learned
+        return objectives.nt_xent(first, second, temperature=1.0, same=same), learned
 
     def loss(looks):
         states, items = encoder.lessons(looks[0])
-        plain, learned = contrasts(*(encoder(each).vector for each in looks[1:]))
+        plain, learned = contrasts(*(encoder(each).vector for each in looks[1:]), looks.same)
         return objectives.next_item(states, encoder.items, items) + settings.weight * plain + settings.learned * learned
 
     return modules, look, contrasts, loss
@@ -91,7 +91,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
         yield loss(looks), encoder.parameters()
         with torch.no_grad():
             altered = [encoder(each).vector for each in looks[1:]]
-        plain, learned = contrasts(*altered)
+        plain, learned = contrasts(*altered, looks.same)
         yield settings.weight * plain + learned, extractors
         yield loss(looks), encoder.parameters()
 

@@ -47,19 +47,21 @@ def learner(settings, task: training.Task, looks: int, loss) -> training.Learner
         modules={"encoder": encoder, "projector": projector},
         encoders={"image": encoder},
         views=task.random_views("image", *[view] * looks),
-        loss=lambda seen: loss([encoders.unit(projector(encoder(pictures).vector)) for pictures in seen]),
+        loss=lambda seen: loss([encoders.unit(projector(encoder(pictures).vector)) for pictures in seen], seen.same),
     )
 
 
 def build(settings: Settings, task: training.Task) -> training.Learner:
     sharpness = {"attraction": settings.attraction, "repulsion": settings.repulsion}
-    return learner(settings, task, settings.looks, lambda vectors: objectives.cacr(vectors, **sharpness))
+    return learner(
+        settings, task, settings.looks, lambda vectors, same: objectives.cacr(vectors, same=same, **sharpness)
+    )
 
 
 def pairwise(settings, task: training.Task) -> training.Learner:
     """The control: SimCLR's loss, averaged over all pairs of four views."""
     loss = objectives.pairwise_nt_xent
-    return learner(settings, task, 4, lambda vectors: loss(vectors, temperature=settings.temperature))
+    return learner(settings, task, 4, lambda vectors, same: loss(vectors, temperature=settings.temperature, same=same))
 
 
 def costs(trial):

@@ -84,7 +84,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
 
         def agreement(pair):
             first, second = (encoders.unit(projector(encoder(pictures).vector)) for pictures in pair)
-            return objectives.nt_xent(first, second, temperature=settings.view_temperature)
+            return objectives.nt_xent(first, second, temperature=settings.view_temperature, same=pair.same)
 
         look_twice, trains = task.random_views("image", view, view), ("encoder", "projector")
         stages.insert(0, training.Stage(share=settings.pretraining, views=look_twice, loss=agreement, trains=trains))

@@ -44,9 +44,10 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
 
     def loss(pair):
         first, second = (encoders.unit(projector(encoder(pictures).vector)) for pictures in pair)
+        chosen = {"temperature": settings.temperature, "same": pair.same}
         if settings.weighted:
-            return objectives.decoupled_weighted(first, second, temperature=settings.temperature, sigma=settings.sigma)
-        return objectives.decoupled(first, second, temperature=settings.temperature)
+            return objectives.decoupled_weighted(first, second, sigma=settings.sigma, **chosen)
+        return objectives.decoupled(first, second, **chosen)
 
     return training.Learner(
         modules={"encoder": encoder, "projector": projector},

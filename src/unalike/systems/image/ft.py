@@ -79,7 +79,7 @@ def contrast(settings, task, transform_pair, transform_queue):
     encoder = task.encoders["image"]
     projector = encoders.projector(encoder.width, settings.hidden, settings.output)
     dictionary = pairing.MomentumDictionary(
-        encoder, projector, momentum=settings.momentum, size=settings.queue, width=settings.output
+        encoder, projector, momentum=settings.momentum, width=settings.output, **task.queue(settings.queue)
     )
     view = views.moco_v2(encoder.size)
     look = task.random_views("image", view, view)
@@ -87,7 +87,7 @@ def contrast(settings, task, transform_pair, transform_queue):
     def loss(seen):
         (first, second), generator = seen
         queries, keys = encoders.unit(projector(encoder(first).vector)), dictionary.keys(second)
-        pair, queue = (queries, keys), dictionary.negatives()
+        pair, queue = (queries, keys), dictionary.negatives(seen[0].same)
         if transform_pair is not None:
             pair = transform_pair(settings, queries, keys, generator)
         if transform_queue is not None:
@@ -95,7 +95,7 @@ def contrast(settings, task, transform_pair, transform_queue):
         value = objectives.info_nce(
             *pair, temperature=settings.temperature, pairing=pairing.PairsOnly(), extra_negatives=queue
         )
-        dictionary.push(keys)
+        dictionary.push(keys, seen[0].same)
         return value
 
     return training.Learner(

@@ -48,14 +48,14 @@ def learner(settings, task: training.Task, loss, *, looks: int, layers: int) -> 
         modules={"encoder": encoder, "projector": projector},
         encoders={"image": encoder},
         views=task.random_views("image", *[view] * looks),
-        loss=lambda seen: loss([encoders.unit(projector(encoder(pictures).vector)) for pictures in seen]),
+        loss=lambda seen: loss([encoders.unit(projector(encoder(pictures).vector)) for pictures in seen], seen.same),
     )
 
 
 def build(settings: Settings, task: training.Task) -> training.Learner:
-    def loss(vectors):
+    def loss(vectors, same):
         hardest = min(settings.hardest, len(vectors[0]) - 1)
-        return objectives.groco(vectors, hardest=hardest, steepness=settings.steepness)
+        return objectives.groco(vectors, hardest=hardest, steepness=settings.steepness, same=same)
 
     return learner(settings, task, loss, looks=settings.looks, layers=settings.layers)
 
@@ -63,8 +63,8 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
 def pairwise(settings, task: training.Task) -> training.Learner:
     """The control: SimCLR's loss, averaged over all pairs of the same views, through the same projector."""
 
-    def loss(vectors):
-        return objectives.pairwise_nt_xent(vectors, temperature=settings.temperature)
+    def loss(vectors, same):
+        return objectives.pairwise_nt_xent(vectors, temperature=settings.temperature, same=same)
 
     return learner(settings, task, loss, looks=Settings.looks, layers=Settings.layers)
 

@@ -89,7 +89,7 @@ def simclr(settings: Settings, task: training.Task, order=None) -> training.Lear
 
     def loss(pair):
         first, second = (encoders.unit(projector(encoder(pictures).vector)) for pictures in pair)
-        return objectives.nt_xent(first, second, temperature=settings.temperature)
+        return objectives.nt_xent(first, second, temperature=settings.temperature, same=pair.same)
 
     modules = {"encoder": encoder, "projector": projector}
     look = task.random_views("image", view, view)

@@ -67,6 +67,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
             momentum=settings.momentum,
             step=settings.step,
             limits=(settings.lowest, settings.highest),
+            same=pair.same,
         )
 
     return training.Learner(

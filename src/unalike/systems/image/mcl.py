@@ -58,7 +58,7 @@ def compose(settings: Settings, task: training.Task, *, clustered: bool) -> trai
     def contrast(tower, head):
         def loss(pair):
             first, second = (encoders.unit(head(tower(pictures).vector)) for pictures in pair)
-            return objectives.nt_xent(first, second, temperature=settings.temperature)
+            return objectives.nt_xent(first, second, temperature=settings.temperature, same=pair.same)
 
         return loss
 

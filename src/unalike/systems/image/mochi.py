@@ -45,7 +45,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
     encoder = task.encoders["image"]
     projector = encoders.projector(encoder.width, settings.hidden, settings.output)
     dictionary = pairing.MomentumDictionary(
-        encoder, projector, momentum=settings.momentum, size=settings.queue, width=settings.output
+        encoder, projector, momentum=settings.momentum, width=settings.output, **task.queue(settings.queue)
     )
     view = views.moco_v2(encoder.size)
     look = task.random_views("image", view, view)
@@ -68,8 +68,8 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
     def loss(seen):
         (first, second), generator = seen
         queries, keys = encoders.unit(projector(encoder(first).vector)), dictionary.keys(second)
-        value = cost(queries, keys, dictionary.negatives(), generator)
-        dictionary.push(keys)
+        value = cost(queries, keys, dictionary.negatives(seen[0].same), generator)
+        dictionary.push(keys, seen[0].same)
         return value
 
     return training.Learner(

@@ -40,7 +40,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
     encoder = task.encoders["image"]
     projector = encoders.projector(encoder.width, settings.hidden, settings.output)
     dictionary = pairing.MomentumDictionary(
-        encoder, projector, momentum=settings.momentum, size=settings.queue, width=settings.output
+        encoder, projector, momentum=settings.momentum, width=settings.output, **task.queue(settings.queue)
     )
     view = views.moco_v2(encoder.size)
 
@@ -52,9 +52,9 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
             keys,
             temperature=settings.temperature,
             pairing=pairing.PairsOnly(),  # the other keys of the batch are no negatives, the queue's are
-            extra_negatives=dictionary.negatives(),
+            extra_negatives=dictionary.negatives(pair.same),
         )
-        dictionary.push(keys)
+        dictionary.push(keys, pair.same)
         return value
 
     return training.Learner(

@@ -45,7 +45,7 @@ def learner(settings: Settings, task: training.Task, loss) -> training.Learner:
 
     def loss_of(looks):
         vectors = [encoders.unit(projector(encoder(pictures).vector)) for pictures in looks]
-        return loss(vectors, temperature=settings.temperature)
+        return loss(vectors, temperature=settings.temperature, same=looks.same)
 
     return training.Learner(
         modules={"encoder": encoder, "projector": projector},

@@ -42,7 +42,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
 
     def loss(pair):
         first, second = (encoders.unit(projector(encoder(pictures).vector)) for pictures in pair)
-        return objectives.nt_xent(first, second, temperature=settings.temperature)
+        return objectives.nt_xent(first, second, temperature=settings.temperature, same=pair.same)
 
     return training.Learner(
         modules={"encoder": encoder, "projector": projector},

@@ -45,7 +45,7 @@ def learner(settings, task, objective):
 
     def loss(pair):
         first, second = (encoders.unit(projector(encoder(pictures).vector)) for pictures in pair)
-        return (objective(first, second) + objective(second, first)) / 2
+        return (objective(first, second, same=pair.same) + objective(second, first, same=pair.same)) / 2
 
     return training.Learner(
         modules={"encoder": encoder, "projector": projector},
@@ -57,15 +57,16 @@ def learner(settings, task, objective):
 
 def build(settings: Settings, task: training.Task) -> training.Learner:
     chosen = {"temperature": settings.temperature, "share": settings.share}
-    return learner(settings, task, lambda q, k: objectives.hard_contrastive(q, k, **chosen))
+    return learner(settings, task, lambda q, k, same: objectives.hard_contrastive(q, k, same=same, **chosen))
 
 
 def info_nce(settings, task):
-    return learner(settings, task, lambda q, k: objectives.info_nce(q, k, temperature=settings.temperature))
+    chosen = {"temperature": settings.temperature}
+    return learner(settings, task, lambda q, k, same: objectives.info_nce(q, k, same=same, **chosen))
 
 
 def simple(settings, task):
-    return learner(settings, task, lambda q, k: objectives.simple_contrastive(q, k, weight=1.0))
+    return learner(settings, task, lambda q, k, same: objectives.simple_contrastive(q, k, weight=1.0, same=same))
 
 
 def projected(trial):

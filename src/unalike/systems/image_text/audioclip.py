@@ -60,7 +60,8 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
         for one, other in combinations(found, 2):
             first, second = (torch.isin(seen[a].rows, seen[b].rows) for a, b in ((one, other), (other, one)))
             if first.sum() > 1:  # rows that have both
-                losses.append(objectives.clip(found[one][first], found[other][second], logit_scale=scale()))
+                same = None if seen[one].same is None else seen[one].same[first]
+                losses.append(objectives.clip(found[one][first], found[other][second], logit_scale=scale(), same=same))
         return torch.stack(losses).mean() if losses else 0 * scale()
 
     return training.Learner(

@@ -2,8 +2,7 @@
 
 With one caption a step, or with languages tied to one another through one of them, each language is pulled to its own
 place and at its own time; ranks then differ from language to language. Here the K captions of a picture are K positives
-of one softmax, and none of them is another's negative. The released model also learns to match and to fill in masked
-words with a fusion encoder on top, which retrieval by vectors does not use: those two losses are left out.
+of one softmax, and none of them is another's negative. The release's losses of a fusion encoder are left out.
 """
 
 from __future__ import annotations
@@ -39,9 +38,9 @@ RECIPE = Recipe(optimizer="adamw", learning_rate=1e-3, weight_decay=0.1, batch_s
 
 
 def build(settings: Settings, task: training.Task) -> training.Learner:
-    def one_to_k(pictures, words, owners, codes, scale):
+    def one_to_k(pictures, words, owners, codes, scale, same):
         alike = pairing.SeveralTexts(owners, codes)
-        return objectives.one_to_k(pictures, words, temperature=1 / scale, pairing=alike)
+        return objectives.one_to_k(pictures, words, temperature=1 / scale, pairing=alike, same=same)
 
     return compose(settings, task, one_to_k)
 
@@ -56,12 +55,13 @@ def compose(settings: Settings, task: training.Task, objective) -> training.Lear
 
     def views_of(batch, generator):
         [pictures] = look(batch, generator)
-        return pictures, *training.every_entry(batch, task.roles["text"], generator, most=settings.languages)
+        texts = training.every_entry(batch, task.roles["text"], generator, most=settings.languages)
+        return training.Looks([pictures, *texts], batch.same)
 
     def loss(seen):
         pictures, captions, owners, codes = seen
         shown = encoders.unit(image_head(image(pictures).vector))
-        return objective(shown, encoders.unit(text_head(text(captions).vector)), owners, codes, scale())
+        return objective(shown, encoders.unit(text_head(text(captions).vector)), owners, codes, scale(), seen.same)
 
     return training.Learner(
         modules={"image": image, "text": text, "image_head": image_head, "text_head": text_head, "scale": scale},
@@ -75,9 +75,9 @@ def compose(settings: Settings, task: training.Task, objective) -> training.Lear
 def each_by_itself(settings: Settings, task: training.Task) -> training.Learner:
     """The control: the same captions in the same steps, but each language in a softmax of its own."""
 
-    def one_to_one(pictures, words, owners, codes, scale):
+    def one_to_one(pictures, words, owners, codes, scale, same):
         languages = words.split(len(pictures)), codes.split(len(pictures))
-        losses = [meet(pictures, *each, scale) for each in zip(*languages, strict=True)]
+        losses = [meet(pictures, *each, scale, same) for each in zip(*languages, strict=True)]
         return sum(losses) / len(losses)
 
     return compose(settings, task, one_to_one)
@@ -86,16 +86,16 @@ def each_by_itself(settings: Settings, task: training.Task) -> training.Learner:
 def through_the_first(settings: Settings, task: training.Task) -> training.Learner:
     """The control: pictures meet captions in the first language alone, and these meet the other languages."""
 
-    def chain(pictures, words, owners, codes, scale):
+    def chain(pictures, words, owners, codes, scale, same):
         first, *others = zip(words.split(len(pictures)), codes.split(len(pictures)), strict=True)
-        tied = [meet(first[0], *each, scale) for each in others]
-        return meet(pictures, *first, scale) + sum(tied) / len(tied)
+        tied = [meet(first[0], *each, scale, same) for each in others]
+        return meet(pictures, *first, scale, same) + sum(tied) / len(tied)
 
     return compose(settings, task, chain)
 
 
-def meet(one, texts, codes, scale):
-    return objectives.clip(one, texts, logit_scale=scale, pairing=pairing.SharedText(codes))
+def meet(one, texts, codes, scale, same):
+    return objectives.clip(one, texts, logit_scale=scale, pairing=pairing.SharedText(codes), same=same)
 
 
 def ranks(trial):

@@ -43,7 +43,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
 
     def views_of(batch, generator):
         [(captions, codes)] = batch.choose(task.roles["text"], generator)
-        return *look(batch, generator), captions, codes
+        return training.Looks([*look(batch, generator), captions, codes], batch.same)
 
     def loss(seen):
         pictures, captions, codes = seen
@@ -52,6 +52,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
             encoders.unit(text_head(text(captions).vector)),
             logit_scale=scale(),
             pairing=pairing.SharedText(codes),
+            same=seen.same,
         )
 
     return training.Learner(

@@ -55,7 +55,7 @@ def compose(settings: Settings, task: training.Task, objective) -> training.Lear
 
     def views_of(batch, generator):
         [(captions, codes)] = batch.choose(task.roles["text"], generator)
-        return *look(batch, generator), captions, codes
+        return training.Looks([*look(batch, generator), captions, codes], batch.same)
 
     def loss(seen):
         pictures, captions, codes = seen
@@ -64,6 +64,7 @@ def compose(settings: Settings, task: training.Task, objective) -> training.Lear
             encoders.unit(text_head(text(captions).vector)),
             logit_scale=scale(),
             pairing=pairing.SharedText(codes),
+            same=seen.same,
         )
 
     return training.Learner(

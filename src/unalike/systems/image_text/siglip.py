@@ -44,7 +44,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
 
     def views_of(batch, generator):
         [(captions, codes)] = batch.choose(task.roles["text"], generator)
-        return *look(batch, generator), captions, codes
+        return training.Looks([*look(batch, generator), captions, codes], batch.same)
 
     def loss(seen):
         pictures, captions, codes = seen
@@ -54,6 +54,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
             logit_scale=scale(),
             bias=bias(),
             pairing=pairing.SharedText(codes),
+            same=seen.same,
         )
 
     return training.Learner(

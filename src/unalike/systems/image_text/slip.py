@@ -51,7 +51,8 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
 
     def views_of(batch, generator):
         pictures = [view(part, generator) for part, _ in batch.choose(task.roles["image"], generator, count=2)]
-        return pictures, batch.choose(task.roles["text"], generator, count=captions, lead=True)
+        named = batch.choose(task.roles["text"], generator, count=captions, lead=True)
+        return training.Looks([pictures, named], batch.same)
 
     def loss(seen):
         pictures, captions = seen
@@ -64,12 +65,12 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
             for vector, (_, codes) in zip(words.chunk(len(captions)), captions, strict=True)
         ]
         language = sum(
-            objectives.clip(picture, caption, logit_scale=scale(), pairing=shared)
+            objectives.clip(picture, caption, logit_scale=scale(), pairing=shared, same=seen.same)
             for picture in shown
             for caption, shared in named
         )
         first, second = (encoders.unit(projector(vector)) for vector in seen_pictures)
-        alike = objectives.nt_xent(first, second, temperature=settings.view_temperature)
+        alike = objectives.nt_xent(first, second, temperature=settings.view_temperature, same=seen.same)
         return language / (len(shown) * len(named)) + settings.view_weight * alike
 
     return training.Learner(

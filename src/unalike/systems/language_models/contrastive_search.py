@@ -74,7 +74,7 @@ def coherence(trial):
 def sentence_encoder():
     from unalike import data
 
-    return encoders.TransformersEncoder(data.weights("minilm"))
+    return encoders.TransformersEncoder(data.weights("minilm"), pooling="mean", max_tokens=128)
 
 
 def isotropy(trial):

@@ -48,19 +48,19 @@ def build(settings: Settings) -> audit.Audit:
         def views_of(batch, generator):
             [(pictures, _)] = batch.choose(task.roles["image"], generator)
             [(captions, codes)] = batch.choose(task.roles["text"], generator)
-            return [image.plain(pictures), look(pictures, generator)], [captions, reword(captions, generator)], codes
+            seen = [image.plain(pictures), look(pictures, generator)], [captions, reword(captions, generator)], codes
+            return training.Looks(seen, batch.same)
 
         def loss(seen):
             pictures, captions, codes = seen
             shown = [encoders.unit(learner.project["image"](image(each).vector)) for each in pictures]
             words = encoders.unit(learner.project["text"](text(encoders.Tokens.join(captions)).vector))
             return objectives.cleanclip(
-                shown[0],
-                words[: len(codes)],
-                shown[1],
-                words[len(codes) :],
+                *(shown[0], words[: len(codes)]),
+                *(shown[1], words[len(codes) :]),
                 logit_scale=scale(),
                 pairing=pairing.SharedText(codes),
+                same=seen.same,
                 across=settings.across,
                 within=settings.within,
             )

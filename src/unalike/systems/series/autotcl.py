@@ -40,12 +40,12 @@ class Settings:
 RECIPE = Recipe(optimizer="adamw", learning_rate=1e-3, weight_decay=1e-4, batch_size=16, epochs=40)
 
 
-def contrast(encoder, series, altered, settings):
+def contrast(encoder, series, altered, settings, same=None):
     """What the encoder learns from: each altered series finds its own, windows of a series follow one another."""
     true, seen = encoder(series), encoder(altered)
     pairs = encoders.unit(true.vector), encoders.unit(seen.vector)
     near = objectives.neighbouring_windows(true.tokens, present=true.mask)
-    return objectives.info_nce(*pairs, temperature=settings.temperature) + settings.local * near
+    return objectives.info_nce(*pairs, temperature=settings.temperature, same=same) + settings.local * near
 
 
 def build(settings: Settings, task: training.Task) -> training.Learner:
@@ -55,11 +55,12 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
     augmenter = encoders.StepGates(int(encoder.config()["channels"]), width=settings.augmenter)
     counter = training.StepCounter()
 
-    def look(batch, generator):
+    def views_of(batch, generator):
         [(series, _)] = batch.choose(task.roles["series"], generator)
-        return encoder.plain(series)
+        return training.Looks([encoder.plain(series)], batch.same)
 
-    def updates(series):
+    def updates(look):
+        [series] = look
         if int(counter) % settings.every == 0:
             with training.evaluating(encoder):
                 altered, share = augmenter(series)
@@ -70,12 +71,12 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
             yield cost, augmenter.parameters()
         with torch.no_grad():
             altered, _ = augmenter(series)
-        yield contrast(encoder, series, altered, settings), encoder.parameters()
+        yield contrast(encoder, series, altered, settings, look.same), encoder.parameters()
 
     return training.Learner(
         modules={"encoder": encoder, "augmenter": augmenter, "counter": counter},
         encoders={"series": encoder},
-        views=look,
+        views=views_of,
         updates=updates,
         after_step=counter.follow,
     )

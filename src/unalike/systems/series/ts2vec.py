@@ -42,12 +42,12 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
         [(series, _)] = batch.choose(task.roles["series"], generator)
         found = views.overlapping_windows(encoder.plain(series), generator)
         present = ~found.second[..., : found.length].isnan().all(1)
-        return hide(found.first, generator), hide(found.second, generator), present
+        return training.Looks([hide(found.first, generator), hide(found.second, generator), present], batch.same)
 
     def loss(seen):
         first, second, present = seen
         length = present.shape[1]
         left, right = encoder(first).tokens[:, -length:], encoder(second).tokens[:, :length]
-        return objectives.ts2vec(left, right, present=present, instance=settings.instance)
+        return objectives.ts2vec(left, right, present=present, instance=settings.instance, same=seen.same)
 
     return training.Learner(modules={"encoder": encoder}, encoders={"series": encoder}, views=look, loss=loss)

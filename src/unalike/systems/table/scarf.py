@@ -42,11 +42,12 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
 
     def look(batch, generator):
         [(rows, _)] = batch.choose(task.roles["array"], generator)
-        return rows, corrupt(rows, generator)  # algorithm 1: one view is the row itself
+        # Algorithm 1: one view is the row itself.
+        return training.Looks([rows, corrupt(rows, generator)], batch.same)
 
     def loss(pair):
         anchors, corrupted = (encoders.unit(projector(encoder(rows).vector)) for rows in pair)
-        return objectives.info_nce(anchors, corrupted, temperature=settings.temperature)
+        return objectives.info_nce(anchors, corrupted, temperature=settings.temperature, same=pair.same)
 
     return training.Learner(
         modules={"encoder": encoder, "projector": projector}, encoders={"array": encoder}, views=look, loss=loss

@@ -60,6 +60,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
 
     def look(batch, generator):
         [(texts, _)] = batch.choose(task.roles["text"], generator)
+        texts = encoder.window(texts, generator)
         # The vector of the padding never moves: it stands for what is hidden.
         return texts.ids, *views.hide_tokens(texts, generator, share=settings.hidden, vocabulary=vocabulary)
 

@@ -52,17 +52,17 @@ def with_queue(settings, task, pieces):
 
     encoder = task.encoders["text"]
     teacher = encoders.EMATeacher(encoder, settings.momentum)
-    queue = pairing.Queue(settings.queue, encoder.width, extra=("document",))
+    queue = pairing.Queue(width=encoder.width, extra=("document",), **task.queue(settings.queue))
 
     def look(batch, generator):
         [(texts, codes)] = batch.choose(task.roles["text"][:1], generator)
-        return *pieces(texts, generator), codes
+        return training.Looks([*pieces(texts, generator), codes], batch.same)
 
     def loss(seen):
         first, second, codes = seen
         queries, keys = score_space(settings, encoder(first)), score_space(settings, teacher(second))
         # In a small collection the queue still holds this batch's documents: no negatives of themselves.
-        others = ~torch.isin(queue.column("document"), codes)
+        others = ~torch.isin(queue.column("document"), codes) & queue.unlike(seen.same)
         value = objectives.info_nce(
             queries,
             keys,
@@ -70,7 +70,7 @@ def with_queue(settings, task, pieces):
             pairing=pairing.PairsOnly(),  # released code: negatives are the queue's alone
             extra_negatives=queue.vectors()[others],
         )
-        queue.push(keys, document=codes)
+        queue.push(keys, seen.same, document=codes)
         return value
 
     return training.Learner(

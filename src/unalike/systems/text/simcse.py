@@ -40,12 +40,13 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
 
     def views(batch, generator):
         [(sentences, codes)] = batch.choose(task.roles["text"], generator)
-        return sentences, codes
+        return training.Looks([sentences, codes], batch.same)
 
     def loss(seen):
         sentences, codes = seen
         first, second = (encoders.unit(head(encoder(sentences).vector)) for _ in range(2))
-        return objectives.info_nce(first, second, temperature=settings.temperature, pairing=pairing.SharedText(codes))
+        alike = {"pairing": pairing.SharedText(codes), "same": seen.same}
+        return objectives.info_nce(first, second, temperature=settings.temperature, **alike)
 
     return training.Learner(
         modules={"encoder": encoder, "head": head}, encoders={"text": encoder}, views=views, loss=loss

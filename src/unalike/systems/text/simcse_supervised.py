@@ -1,7 +1,8 @@
 """SimCSE, supervised: a sentence, one that follows from it, and one that contradicts it.
 
 The entailed sentence is the positive; the contradiction joins the other sentences of the batch as a hard negative.
-Give the columns as the roles ``text``, ``text:positive`` and, if there is one, ``text:negative``.
+Give the columns as the roles ``text``, ``text:positive`` and, if there is one, ``text:negative``. Of several positives
+of a row (``text:positive2``, or a list in a cell) each step draws one; several negatives all count.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ PAPER = Paper(
     arxiv="2104.08821",
     modality="text",
     roles=("text", "text:positive"),
+    also=("text:negative",),
 )
 
 
@@ -38,23 +40,30 @@ CLAIM = Claim(sentence="Contradictions as hard negatives improve on entailed pai
 def build(settings: Settings, task: training.Task) -> training.Learner:
     encoder = task.encoders["text"]
     head = encoders.projector(encoder.width, settings.output, settings.output, batch_norm=False)
-    roles = [role for role in ("text", "text:positive", "text:negative") if role in task.roles["text"]]
-    if len(roles) < 2:
+    anchors, positives, negatives = (
+        training.variants(task.roles["text"], role) for role in ("text", "text:positive", "text:negative")
+    )
+    if not positives:
         raise DataError("simcse-supervised learns from pairs: give --text COLUMN and --text:positive COLUMN")
 
     def views(batch, generator):
-        seen = [batch.choose([role], generator)[0] for role in roles]
-        return [texts for texts, _ in seen], seen[1][1]
+        [(sentences, _)] = batch.choose(anchors, generator)
+        [(entailed, codes)] = batch.choose(positives, generator)
+        return training.Looks([sentences, entailed, codes, *training.hard_negatives(batch, negatives)], batch.same)
 
     def loss(seen):
-        texts, positive_codes = seen
-        anchors, positives, *negatives = (encoders.unit(head(encoder(part).vector)) for part in texts)
+        sentences, entailed, codes, contradicting, hard = seen
+        vectors = [
+            None if part is None else encoders.unit(head(encoder(part).vector))
+            for part in (sentences, entailed, contradicting)
+        ]
         return objectives.info_nce(
-            anchors,
-            positives,
+            *vectors[:2],
             temperature=settings.temperature,
-            pairing=pairing.SharedText(positive_codes),
-            extra_negatives=negatives[0] if negatives else None,
+            pairing=pairing.SharedText(codes),
+            extra_negatives=vectors[2],
+            same=seen.same,
+            extra_same=hard,
         )
 
     return training.Learner(

@@ -62,7 +62,7 @@ def compose(
 
     def views(batch, generator):
         [(sentences, codes)] = batch.choose(task.roles["text"], generator)
-        return sentences, codes, int(torch.randint(2**62, (), generator=generator))
+        return training.Looks([sentences, codes, int(torch.randint(2**62, (), generator=generator))], batch.same)
 
     def loss(seen):
         sentences, codes, seed = seen
@@ -74,8 +74,8 @@ def compose(
                 vectors = whitening(vectors, draws if shuffle else None)
             looks.append(encoders.unit(head(vectors)))
         first, *others = looks
-        same = pairing.SharedText(codes)
-        return sum(objectives.info_nce(first, o, temperature=settings.temperature, pairing=same) for o in others)
+        chosen = {"temperature": settings.temperature, "pairing": pairing.SharedText(codes), "same": seen.same}
+        return sum(objectives.info_nce(first, other, **chosen) for other in others)
 
     return training.Learner(
         modules={"encoder": encoder, "head": head}, encoders={"text": encoder}, views=views, loss=loss

@@ -66,11 +66,11 @@ def build(
         pair = views.sampled_clips(films, generator, frames=count, stride=reading["stride"], decreasing=decreasing)
         if not moving:
             pair = pair[0], pair[0]
-        return [change(clips, generator) for change, clips in zip(looks, pair, strict=True)]
+        return training.Looks([change(clips, generator) for change, clips in zip(looks, pair, strict=True)], batch.same)
 
     def loss(pair):
         first, second = (encoders.unit(projector(encoder(clips).vector)) for clips in pair)
-        return objectives.nt_xent(first, second, temperature=settings.temperature)
+        return objectives.nt_xent(first, second, temperature=settings.temperature, same=pair.same)
 
     modules = {"encoder": encoder, "projector": projector}
     return training.Learner(modules=modules, encoders={"video": encoder}, views=look, loss=loss)
