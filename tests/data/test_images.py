@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import os
 import struct
+import sys
 import threading
 import zlib
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from unalike.data import Failure, ImageColumn, decode, images, iter_decoded
+from unalike.data import Failure, ImageColumn, decode, decoding, images, iter_decoded, open_collection
 from unalike.data.images import MAX_PIXELS, read_header
 from unalike.errors import DataError
 
@@ -259,7 +263,7 @@ class TestIterDecoded:
 
     def test_of_whole_pictures_fewer_are_held(self, monkeypatch: pytest.MonkeyPatch) -> None:
         started = []
-        monkeypatch.setattr(images, "decode", lambda source, **options: started.append(1) or source)
+        monkeypatch.setattr(decoding, "decode", lambda source, **options: started.append(1) or source)
         column, most = ImageColumn(np.zeros((100, 4, 4), np.uint8)), 0
         for taken, _ in enumerate(iter_decoded(column), 1):
             most = max(most, len(started) - taken)
@@ -280,3 +284,60 @@ class TestIterDecoded:
         column = ImageColumn([np.zeros((10, 10), np.uint8)], max_pixels=99)
         ((_, outcome),) = iter_decoded(column)
         assert isinstance(outcome, Failure)
+
+
+def test_a_file_is_opened_once_for_its_header_and_once_for_its_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, ending in enumerate(("png", "jpg", "webp", "tif", "gif")):
+        Image.new("RGB", (9, 7), (number, 0, 0)).save(tmp_path / f"{number}.{ending}")
+    opened: list[str] = []
+    for module in (builtins, io):
+        real = module.open
+        monkeypatch.setattr(
+            module, "open", lambda file, *rest, real=real, **more: opened.append(str(file)) or real(file, *rest, **more)
+        )
+    collection = open_collection(tmp_path)
+    collection.fingerprint(), collection.repeated("image")
+    assert all(isinstance(picture, Image.Image) for _, picture in iter_decoded(collection["image"]))
+    pictures = [path for path in opened if path.startswith(str(tmp_path))]
+    assert len(pictures) == 2 * 5 and len(set(pictures)) == 5
+    fresh = ImageColumn(sorted(str(path) for path in tmp_path.iterdir()))
+    assert fresh.fingerprint() == collection["image"].fingerprint()
+
+
+class TestPhones:
+    HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+
+    def test_half_an_album_is_not_left_out_in_silence(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(images, "_formats", lambda: ("PNG", "JPEG"))
+        for number in range(4):
+            Image.new("RGB", (4, 4)).save(tmp_path / f"{number}.jpg")
+            (tmp_path / f"IMG_{number}.HEIC").write_bytes(self.HEIC)
+        with pytest.raises(DataError, match=r"4 of 8 items .*\n.*HEIC picture, .* pip install 'unalike\[heic\]'"):
+            open_collection(tmp_path)
+
+    def test_they_are_read_where_the_extra_is_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A stand-in registers what Pillow then opens, as pillow-heif does."""
+        held = io.BytesIO()
+        Image.new("RGB", (5, 4), (9, 8, 7)).save(held, "PNG")
+
+        def register() -> None:
+            factory, _ = Image.OPEN["PNG"]
+            Image.register_open(
+                "HEIF",
+                lambda file, name: factory(io.BytesIO(held.getvalue()), name),
+                lambda head: head[4:8] == b"ftyp",
+            )
+
+        module = ModuleType("pillow_heif")
+        module.register_heif_opener = register  # type: ignore[attr-defined]
+        module.__spec__ = ModuleSpec("pillow_heif", None)
+        monkeypatch.setitem(sys.modules, "pillow_heif", module)
+        images._formats.cache_clear()
+        try:
+            assert decode(self.HEIC).getpixel((0, 0)) == (9, 8, 7)
+        finally:
+            Image.OPEN.pop("HEIF", None)
+            Image.ID.remove("HEIF")
+            images._formats.cache_clear()

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from unalike.data import open_collection
-from unalike.data.series import lengths_of, read_ts, series_column
+from unalike.data.cases import lengths_of, series_column
+from unalike.data.ts_files import read_ts
 from unalike.errors import DataError
 
 
@@ -155,3 +156,15 @@ def test_what_is_no_series() -> None:
     with pytest.raises(DataError, match=r"need .* GiB"):
         series_column([np.broadcast_to(np.float32(1), 2**29)] + [np.ones(1)] * 8)
     assert np.isnan(series_column([np.array([1.0, np.inf])]).values[0, 0, 1])
+
+
+@pytest.mark.parametrize("wrap", [lambda values: values, lambda values: {"series": values}])
+def test_the_order_of_channels_and_steps_is_told(wrap, tmp_path: Path) -> None:
+    opened = open_collection(wrap(np.random.default_rng(0).normal(size=(5, 3, 20))))
+    assert opened["series"][0].shape == (3, 20)
+    assert "5 series of 3 channels and 20 steps; give x.transpose(0, 2, 1) if" in opened.notes[0]
+    with pytest.raises(DataError, match=r"\(5, 20, 1\) is read as .* 20 channels and one step.*x.transpose\(0, 2, 1\)"):
+        open_collection(wrap(np.zeros((5, 20, 1))))
+    np.savez(tmp_path / "a.npz", x=np.zeros((5, 20, 1)), y=np.arange(5))
+    with pytest.raises(DataError, match="one step"):
+        open_collection(tmp_path / "a.npz")

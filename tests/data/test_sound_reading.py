@@ -118,7 +118,7 @@ def test_silent_and_clipped_recordings_are_counted(tmp_path: Path) -> None:
 def test_more_than_memory_should_hold_is_refused_by_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     soundfile.write(tmp_path / "long.wav", np.sin(np.arange(32000)[:, None] / np.array([5.0, 9.0])), 16000)
     monkeypatch.setattr("unalike.data.sound.MAX_SAMPLES", 40_000)
-    with pytest.raises(DataError, match=r"32000 samples of 2 channels.*ask for its first seconds"):
+    with pytest.raises(DataError, match=r"32,000 samples of 2 channels.*ask for its first seconds"):
         decode_sound(tmp_path / "long.wav")
     assert len(decode_sound(tmp_path / "long.wav", seconds=1.0).samples) == RATE
 

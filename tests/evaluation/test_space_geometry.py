@@ -54,7 +54,7 @@ def test_alignment_keeps_the_digits_of_pairs_that_nearly_meet():
 
 @pytest.mark.parametrize("strip", [1, 13, 2048])
 def test_uniformity_equals_loops(rows, strip, monkeypatch):
-    monkeypatch.setattr(geometry, "_ROWS_AT_ONCE", strip)
+    monkeypatch.setattr(geometry, "ROWS_AT_ONCE", strip)
     x = unit(rows)
     for scale in (2.0, 0.5):
         potentials = [
@@ -105,7 +105,7 @@ def test_effective_rank_equals_singular_values(count, width, rank, center, strip
     shares = values / values.sum()
     expected = np.exp(-(shares * np.log(shares)).sum()) if len(values) else 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(geometry, "_ROWS_AT_ONCE", strip)
+        patch.setattr(geometry, "ROWS_AT_ONCE", strip)
         assert effective_rank(x, center=center) == pytest.approx(expected, rel=1e-3)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unalike.errors import DataError, SettingsError, TrainingError
-from unalike.objectives import portable, score_sums
+from unalike.objectives import score_sums, walk
 from unalike.pairing import Dense, Graph, SameIndex, SameLabel, SharedText, TopHardest, Without
 
 EXACT = 1e-12
@@ -274,4 +274,4 @@ def test_edge_scores_are_exact_to_float64():
     q, k = brute.vectors(50, 40, 0).float(), brute.vectors(50, 40, 1).float()
     edges = SameIndex().plan(q, k).apart
     exact = (q.double() * k.double()).sum(1) / 0.01
-    assert brute.off(portable.edge_scores(q, k, edges, 100.0), exact) < EXACT
+    assert brute.off(walk.edge_scores(q, k, edges, 100.0), exact) < EXACT

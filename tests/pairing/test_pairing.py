@@ -233,3 +233,13 @@ def test_clusters_are_kept_and_refined():
         clusters.set(torch.zeros(4, dtype=torch.int64))
     with pytest.raises(SettingsError):
         Clusters(0)
+
+
+def test_labels_that_are_floats_are_classes_only_where_they_are_whole():
+    assert torch.equal(
+        whole(SameLabel(torch.tensor([0.0, 1, 0])), 3, 3)[0], whole(SameLabel(torch.tensor([0, 1, 0])), 3, 3)[0]
+    )
+    halves = torch.tensor([0.0, 0.5, 0.5])
+    for pairing in (SameLabel(halves), SameLabel(torch.tensor([0, 1, 1]), halves), SharedText(halves)):
+        with pytest.raises(DataError, match=r"2 of 3 are not, such as 0.5.* supremix .* --target COLUMN"):
+            pairing.plan(torch.eye(3), torch.eye(3))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import os
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unalike.data import lists
+from unalike.data.cases import series_column
 from unalike.data.columns import ArrayColumn, Column, ImageColumn, LabelColumn, TextColumn
 from unalike.data.labels import LabelsColumn
 from unalike.data.media import AudioColumn, ClipColumn
-from unalike.data.series import series_column
+from unalike.data.pixels import as_numpy, as_sources
 from unalike.data.sound import sound_column
-from unalike.data.tables import Table, Use
+from unalike.data.table_base import Table, Use
+from unalike.data.wording import few
 from unalike.errors import DataError
 
 KINDS = ("image", "text", "audio", "video", "array", "series", "label", "labels")
@@ -32,7 +37,7 @@ def default_roles(table: Table, name: str, taken: Iterable[str]) -> dict[str, st
     Raises:
         DataError: there are several readings, or none. The message lists the columns and the flags.
     """
-    columns = {column: kind for column, kind in table.columns.items() if column not in set(taken)}
+    columns = {column: kind for column, kind in table.columns.items() if column not in {*taken, "__key__"}}
     pictures = [column for column, kind in columns.items() if _is_encoded(kind)]
     texts = [column for column, kind in columns.items() if _is_string(kind)]
     numbers = [column for column, kind in columns.items() if _is_number(kind) or _is_number_list(kind)]
@@ -41,7 +46,7 @@ def default_roles(table: Table, name: str, taken: Iterable[str]) -> dict[str, st
     if not pictures and not texts and numbers:
         return {"array": numbers[0] if len(numbers) == 1 else ",".join(numbers)}
     raise DataError(
-        f"{name} has the columns {', '.join(table.columns) or '(none)'}. Say which of them hold pictures and which hold"
+        f"{name} has the columns {few(table.columns)}. Say which of them hold pictures and which hold"
         " texts: --image COLUMN --text COLUMN, in Python roles={'image': COLUMN, 'text': COLUMN}; events are told by"
         " --user COLUMN --item COLUMN, nodes of a graph by --edges FILE"
     )
@@ -55,11 +60,26 @@ def columns_of_role(table: Table, role: str, column: str, name: str) -> list[str
     """
     if role.split(":")[0] not in KINDS:
         raise DataError(f"the role {role!r} is of no known kind; a role is {', '.join(KINDS)}, or such as 'text:de'")
-    several = role.split(":")[0] in ("array", "series") and column not in table.columns and "," in column
-    wanted = [part.strip() for part in column.split(",")] if several else [column]
+    several = role.split(":")[0] in ("array", "series") and column not in table.columns
+    parts = [part.strip() for part in column.split(",")] if several else [column]
+    wanted = [each for part in parts for each in (_ranged(table, part) if several else [part])]
     for each in wanted:
         require_column(table, each, name)
     return wanted
+
+
+def _ranged(table: Table, part: str) -> list[str]:
+    """The columns of a range (``t0..t1999``, by their numbers) or of a pattern (``t*``, in the order of the table)."""
+    ends = re.fullmatch(r"(.*?)(\d+)\.\.\1(\d+)", part)
+    if part in table.columns or not (ends or re.search(r"[*?]", part)):
+        return [part]
+    if not ends:
+        return [each for each in table.columns if fnmatch.fnmatchcase(each, part)] or [part]
+    prefix, first, last = ends[1], int(ends[2]), int(ends[3])
+    width = len(ends[2]) if ends[2].startswith("0") else 0
+    if first > last:
+        raise DataError(f"the range {part} runs backwards; expected the smaller number first")
+    return [f"{prefix}{number:0{width}}" for number in range(first, last + 1)]
 
 
 def use_of(role: str, kind: pa.DataType) -> Use:
@@ -124,7 +144,7 @@ def require_column(table: Table, column: str, name: str) -> None:
     if column not in table.columns:
         near = difflib.get_close_matches(column, table.columns, 1)
         hint = f". Did you mean {near[0]!r}?" if near else ""
-        raise DataError(f"{name} has no column {column!r}; it has {', '.join(table.columns) or '(none)'}{hint}")
+        raise DataError(f"{name} has no column {column!r}; it has {few(table.columns)}{hint}")
 
 
 def as_text(values: pa.ChunkedArray, column: str) -> TextColumn:
@@ -231,9 +251,11 @@ def column_of(kind: str, values: Any, max_pixels: int) -> Column:
     """A column of one kind out of values in memory."""
     if isinstance(values, Column):
         return values
+    values = as_numpy(values) if hasattr(values, "detach") else listed(values)
     match kind:
         case "image":
-            return ImageColumn(values, max_pixels=max_pixels)
+            sources, notes = as_sources(values)
+            return ImageColumn(sources, max_pixels=max_pixels, notes=notes)
         case "text":
             return TextColumn(values)
         case "array":
@@ -251,9 +273,30 @@ def column_of(kind: str, values: Any, max_pixels: int) -> Column:
     raise DataError(f"there is no kind of column {kind!r}; the kinds are {', '.join(KINDS)}")
 
 
+def listed(values: Any) -> Any:
+    """Values with None where one is missing, as pandas and NumPy write it otherwise; what is no such list as it is."""
+    if hasattr(values, "isna") and hasattr(values, "tolist"):
+        return [None if gone else value for value, gone in zip(values.tolist(), values.isna(), strict=True)]
+    if isinstance(values, list | tuple) or (isinstance(values, np.ndarray) and values.dtype == object):
+        return [None if isinstance(value, float) and value != value else value for value in values]
+    return values
+
+
 def _paths(values: pa.ChunkedArray, base: Path) -> list[str | None]:
     folder = str(base)
-    return [os.path.join(folder, path) if path else None for path in values.to_pylist()]  # noqa: PTH118 (10 x Path)
+    return [located(os.path.join(folder, path)) if path else None for path in values.to_pylist()]  # noqa: PTH118
+
+
+def located(path: str) -> str:
+    """The path of a file that a table of another machine names: Windows' backslashes, a Mac's way to write accents.
+
+    A path that leads to a file stays as it is, and so does one that leads nowhere however it is written.
+    """
+    if (path.isascii() and "\\" not in path) or os.path.exists(path):  # noqa: PTH110 (10 x Path)
+        return path
+    written = [path, path.replace("\\", "/")]
+    spelt = [*written, *(unicodedata.normalize(form, each) for each in written for form in ("NFC", "NFD"))]
+    return next((each for each in spelt if os.path.exists(each)), path)  # noqa: PTH110
 
 
 def _wrong_type(kind: pa.DataType, column: str, expected: str) -> DataError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image
 
-from unalike.data.images import MAX_PIXELS, ImageSource, decode
+from unalike.data.images import MAX_PIXELS, Header, ImageSource, check_file, decode, read_header
 from unalike.errors import DataError
 
 Indices = np.ndarray | Sequence[int]
@@ -28,6 +29,9 @@ class Column(ABC):
     """
 
     kind: str
+
+    notes: tuple[str, ...] = ()
+    """What a user should know of how it was made."""
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -66,6 +70,7 @@ class ImageColumn(Column):
             missing; also one uint8 array ``(N, H, W)`` or ``(N, H, W, 3)``, or a pyarrow array of encoded files,
             which stay where they are.
         max_pixels: largest picture that is decoded, in pixels.
+        notes: what a user should know of how the column was made.
 
     Raises:
         DataError: when an entry is asked for that cannot be read.
@@ -83,8 +88,10 @@ class ImageColumn(Column):
         sources: Sequence[ImageSource | None] | np.ndarray | pa.Array | pa.ChunkedArray,
         *,
         max_pixels: int = MAX_PIXELS,
+        notes: Sequence[str] = (),
     ) -> None:
         self._sources: Any = sources
+        self.notes = tuple(notes)
         self._rows = np.arange(len(sources))
         self._digests: dict[int, bytes] = {}
         self.max_pixels = max_pixels
@@ -110,6 +117,7 @@ class ImageColumn(Column):
     def select(self, indices: Indices) -> ImageColumn:
         chosen = ImageColumn.__new__(ImageColumn)
         chosen._sources, chosen._digests, chosen.max_pixels = self._sources, self._digests, self.max_pixels
+        chosen.notes = self.notes
         chosen._rows = self._rows[np.asarray(indices, np.int64)]
         return chosen
 
@@ -129,6 +137,24 @@ class ImageColumn(Column):
         if row not in self._digests:
             self._digests[row] = _picture_digest(self.source(index))
         return self._digests[row]
+
+    def header(self, index: int) -> Header | None:
+        """What the picture of a row says before it is decoded; of a file that is opened for it the `digest` is kept.
+
+        Raises:
+            DataError: as `unalike.data.images.read_header` does.
+        """
+        row, source = int(self._rows[index]), self.source(index)
+        if not isinstance(source, str | Path) or row in self._digests:
+            return None if source is None else read_header(source, max_pixels=self.max_pixels)
+        try:
+            check_file(source)
+            with Path(source).open("rb") as file:
+                header = read_header(file, max_pixels=self.max_pixels)
+                self._digests[row] = _file_digest(file)
+        except (OSError, ValueError) as error:
+            raise DataError(getattr(error, "strerror", None) or str(error)) from error
+        return header
 
     def fingerprint(self) -> str:
         hasher = hashlib.blake2b(b"image", digest_size=16)
@@ -348,6 +374,12 @@ def _label_name(value: Any) -> str | None:
     return str(value).strip() or None
 
 
+def _file_digest(file: io.BufferedReader) -> bytes:
+    """16 bytes that tell a file's content from others, whatever was read of it before."""
+    file.seek(0)
+    return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
+
+
 def _picture_digest(source: ImageSource | None) -> bytes:
     hasher = hashlib.blake2b(digest_size=16)
     if isinstance(source, bytes):
@@ -355,8 +387,7 @@ def _picture_digest(source: ImageSource | None) -> bytes:
     elif isinstance(source, str | Path):
         try:
             with Path(source).open("rb") as file:
-                while block := file.read(1 << 20):
-                    hasher.update(block)
+                return _file_digest(file)
         except OSError as error:
             raise DataError(f"picture {source} cannot be read: {error.strerror}") from error
     elif source is not None:

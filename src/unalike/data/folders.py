@@ -13,7 +13,7 @@ import numpy as np
 from unalike.data.images import PICTURE_SUFFIXES
 from unalike.errors import DataError
 
-_SPLITS = {
+SPLITS = {
     "train": "train",
     "training": "train",
     "val": "validation",
@@ -84,9 +84,9 @@ def _laid_out(folder: Path, inside: list[str], others: int) -> PictureFolder:
     parts = [PurePosixPath(relative).parts[:-1] for relative in inside]
     tops = {part[0] if part else "" for part in parts}
     splits: dict[str, np.ndarray] = {}
-    called = {_SPLITS.get(top.lower()) for top in tops}
+    called = {SPLITS.get(top.lower()) for top in tops}
     if "train" in called and len(called) > 1 and None not in called:
-        names = [_SPLITS[part[0].lower()] for part in parts]
+        names = [SPLITS[part[0].lower()] for part in parts]
         splits = {split: np.flatnonzero(np.array(names) == split) for split in dict.fromkeys(names)}
         parts = [part[1:] for part in parts]
     labels = [part[0] if part else None for part in parts]

@@ -6,24 +6,20 @@ Nothing is run, nothing is downloaded, and a picture too large for memory is ref
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import stat
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import BinaryIO, TypeAlias, cast
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from unalike.errors import DataError
-
-if TYPE_CHECKING:
-    from unalike.data.columns import ImageColumn
 
 ImageSource: TypeAlias = str | Path | bytes | np.ndarray | Image.Image
 """Where a picture comes from: a path, an encoded file's bytes, uint8 ``(H, W)`` or ``(H, W, 3)``, a PIL picture."""
@@ -32,14 +28,16 @@ MAX_PIXELS = 64_000_000
 """Largest picture that is decoded, in pixels; a larger one is taken for a decompression bomb."""
 
 PICTURE_SUFFIXES = frozenset(
-    ".avif .bmp .gif .jfif .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split()  # noqa: SIM905
+    ".avif .bmp .gif .heic .heif .jfif .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split()  # noqa: SIM905
 )
 """File names that are taken for pictures, in lower case."""
 
 # Decoders that only parse. Pillow's others stay out of reach: EPS, for one, starts Ghostscript.
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "MPO")
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "MPO", "HEIF")
 
-_CHUNK = 16  # pictures for one task of a thread: handing over a single small one costs a third of decoding it
+_HEIC = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+"""What stands behind ``ftyp`` at the beginning of a HEIC file."""
+
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -90,8 +88,12 @@ def decode(source: ImageSource, *, max_pixels: int = MAX_PIXELS, shortest: int |
         return _to_rgb(_upright(picture))
 
 
-def read_header(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Header:
+def read_header(source: ImageSource | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Header:
     """Size of a picture and whether it is animated, without decoding it.
+
+    Args:
+        source: as for `decode`, or a file that is open and stays so.
+        max_pixels: as for `decode`.
 
     Raises:
         DataError: as `decode` does; damage behind the header goes unseen.
@@ -102,94 +104,17 @@ def read_header(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Header:
         return Header(picture.size, animated)
 
 
-def iter_decoded(
-    column: ImageColumn,
-    *,
-    shortest: int | None = None,
-    then: Callable[[Image.Image], Any] | None = None,
-    workers: int = 2,
-) -> Iterator[tuple[int, Any]]:
-    """Decode every picture of a column once, in order, with threads and a bounded number in memory.
-
-    This is the pass that finds pictures whose header is sound and whose body is not. Whoever packs a column for an
-    encoder runs through it, keeps what came, and hands the failures to `skip_unreadable`.
-
-    Args:
-        column: the pictures; its ``max_pixels`` holds.
-        shortest: as in `decode`.
-        then: applied to each picture in the thread that decoded it, such as a resize.
-        workers: threads. At most twice as many whole pictures are held at a time, and of what ``then`` made of
-            pictures 32 times as many.
-
-    Yields:
-        ``(index, picture)``, where picture is an RGB PIL picture or what ``then`` made of it, a `Failure` where it
-        cannot be read, None where the column has no entry.
-
-    Example:
-        >>> import numpy as np
-        >>> from unalike.data import ImageColumn
-        >>> column = ImageColumn([np.zeros((4, 6), np.uint8), b"no picture", None])
-        >>> [type(picture).__name__ for _, picture in iter_decoded(column)]
-        ['Image', 'Failure', 'NoneType']
-    """
-
-    def one(index: int) -> Any:
-        source = column.source(index)
-        if source is None:
-            return None
-        try:
-            picture = decode(source, max_pixels=column.max_pixels, shortest=shortest)
-        except DataError as error:
-            return Failure(str(error))
-        return picture if then is None else then(picture)
-
-    yield from _in_order(one, len(column), workers, 1 if then is None else _CHUNK)
-
-
-def iter_headers(column: ImageColumn, *, workers: int = 2) -> Iterator[tuple[int, Header | Failure | None]]:
-    """The headers of a column's pictures, in order: quick, and blind to damage behind them."""
-
-    def one(index: int) -> Header | Failure | None:
-        source = column.source(index)
-        if source is None:
-            return None
-        try:
-            return read_header(source, max_pixels=column.max_pixels)
-        except DataError as error:
-            return Failure(str(error))
-
-    yield from _in_order(one, len(column), workers, _CHUNK)
-
-
-def _in_order(one: Callable[[int], Any], count: int, workers: int, chunk: int) -> Iterator[tuple[int, Any]]:
-    """``(index, one(index))`` for each index in order, computed by threads, ``2 * workers`` chunks at a time."""
-
-    def several(start: int) -> list[tuple[int, Any]]:
-        return [(index, one(index)) for index in range(start, min(start + chunk, count))]
-
-    waiting: deque[Future[list[tuple[int, Any]]]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
-        try:
-            for start in range(0, count, chunk):
-                waiting.append(pool.submit(several, start))
-                if len(waiting) >= 2 * workers:
-                    yield from waiting.popleft().result()
-            while waiting:
-                yield from waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
 @cache
 def _formats() -> tuple[str, ...]:
-    """The formats that this build of Pillow can read, of those that are safe."""
+    """The formats that this build of Pillow can read, of those that are safe; HEIC where its extra is installed."""
     Image.init()
+    if importlib.util.find_spec("pillow_heif") is not None:
+        importlib.import_module("pillow_heif").register_heif_opener()
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 @contextmanager
-def _opened(source: ImageSource, max_pixels: int) -> Iterator[Image.Image]:
+def _opened(source: ImageSource | BinaryIO, max_pixels: int) -> Iterator[Image.Image]:
     """A picture whose header was read and found small enough; whatever goes wrong becomes a `DataError`."""
     try:
         if isinstance(source, Image.Image):
@@ -200,7 +125,8 @@ def _opened(source: ImageSource, max_pixels: int) -> Iterator[Image.Image]:
             _check_size(picture, max_pixels)
             yield picture
         else:
-            with Image.open(_check_file(source), formats=_formats()) as picture:
+            held = check_file(source) if isinstance(source, str | Path | bytes) else source
+            with Image.open(held, formats=_formats()) as picture:
                 _check_size(picture, max_pixels)
                 yield picture
     except DataError:
@@ -208,9 +134,10 @@ def _opened(source: ImageSource, max_pixels: int) -> Iterator[Image.Image]:
     except Image.DecompressionBombError as error:  # Pillow's own limit comes first, without the picture's size
         raise DataError(_too_large(str(error), max_pixels)) from error
     except UnidentifiedImageError as error:
-        raise DataError(
-            f"not a picture in a known format (it begins with {_head(cast('str | Path | bytes', source))!r})"
-        ) from error
+        start = _head(cast("str | Path | bytes | BinaryIO", source))
+        if start[4:8] == b"ftyp" and start[8:12] in _HEIC and "HEIF" not in _formats():
+            raise DataError("a HEIC picture, which takes an extra: pip install 'unalike[heic]'") from error
+        raise DataError(f"not a picture in a known format (it begins with {start!r})") from error
     except Exception as error:  # a damaged file raises whatever its parser trips over: struct.error, KeyError, ...
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise DataError((reason or type(error).__name__).strip()) from error
@@ -226,7 +153,7 @@ def _too_large(what: str, max_pixels: int) -> str:
     return f"too large ({what}): at most {max_pixels:,} pixels are decoded, because more may be a decompression bomb"
 
 
-def _check_file(source: str | Path | bytes) -> Path | io.BytesIO:
+def check_file(source: str | Path | bytes) -> Path | io.BytesIO:
     """What Pillow may open: the bytes of a file or the path of a regular one. A pipe would be waited for, for ever."""
     if isinstance(source, bytes):
         if not source:
@@ -255,11 +182,14 @@ def _check_array(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array)
 
 
-def _head(source: str | Path | bytes) -> bytes:
+def _head(source: str | Path | bytes | BinaryIO) -> bytes:
     if isinstance(source, bytes):
         return source[:12]
-    with Path(source).open("rb") as file:
-        return file.read(12)
+    if isinstance(source, str | Path):
+        with Path(source).open("rb") as file:
+            return file.read(12)
+    source.seek(0)
+    return source.read(12)
 
 
 def _upright(picture: Image.Image) -> Image.Image:

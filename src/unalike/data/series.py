@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unalike.data.images import Failure
-from unalike.data.media import StackColumn
+from unalike.data.cases import Reading
+from unalike.data.cases import series_column as series_column
 from unalike.data.tables import CSV_SUFFIXES, PARQUET_SUFFIXES, open_table
+from unalike.data.ts_files import read_ts
+from unalike.data.wording import few
 from unalike.errors import DataError
 
 SERIES_SUFFIXES = CSV_SUFFIXES | PARQUET_SUFFIXES | {".ts", ".npy"}
@@ -22,164 +22,6 @@ SERIES_SUFFIXES = CSV_SUFFIXES | PARQUET_SUFFIXES | {".ts", ".npy"}
 
 TIMES = ("time", "timestamp", "date", "datetime", "t")
 """A column of one of these names says when a step was; it is no channel."""
-
-MOST_BYTES = 4 * 2**30
-"""Largest stack of series: they are held in memory, the shorter filled up to the longest."""
-
-
-@dataclass
-class Reading:
-    """Series that were read, and what is odd about them.
-
-    cases: float32 ``(channels, steps)`` each, None where one could not be read; failures: why, by row; channels: their
-    names, where they have any; oddities: how many series have each oddity.
-    """
-
-    cases: list[np.ndarray | None] = field(default_factory=list)
-    failures: dict[int, Failure] = field(default_factory=dict)
-    channels: tuple[str, ...] = ()
-    oddities: dict[str, int] = field(default_factory=dict)
-
-    def count(self, oddity: str) -> None:
-        self.oddities[oddity] = self.oddities.get(oddity, 0) + 1
-
-    def add(self, read: Callable[[], np.ndarray]) -> None:
-        """Read one more series; an error counts as one that cannot be read."""
-        try:
-            self.cases.append(read())
-        except DataError as error:
-            self.failures[len(self.cases)] = Failure(str(error))
-            self.cases.append(None)
-
-    def column(self, name: str) -> StackColumn:
-        """All of them side by side."""
-        return series_column(self.cases, name)
-
-    def notes(self) -> list[str]:
-        """What a user should know, one sentence each."""
-        found = [f"{count} series {'has' if count == 1 else 'have'} {what}" for what, count in self.oddities.items()]
-        return found + oddities_of([case for case in self.cases if case is not None])
-
-
-def series_column(cases: Sequence[np.ndarray | None], name: str = "series") -> StackColumn:
-    """Series of different length as one column, filled up with NaN at their end.
-
-    Args:
-        cases: each ``(steps,)`` or ``(channels, steps)``, NaN where a value is missing; None where there is no series.
-        name: what errors call them.
-
-    Raises:
-        DataError: none at all, other numbers of channels, no numbers, or more than `MOST_BYTES`.
-
-    Example:
-        >>> import numpy as np
-        >>> column = series_column([np.arange(3.0), np.arange(5.0), None])
-        >>> column.values.shape, column.present.tolist()
-        ((3, 1, 5), [True, True, False])
-    """
-    arrays: list[np.ndarray | None] = []
-    for row, case in enumerate(cases):
-        try:
-            array = None if case is None else np.asarray(case, np.float32)
-        except (TypeError, ValueError) as error:
-            raise DataError(f"series {row} of {name} holds something else than numbers: {error}") from error
-        if array is not None and (array.ndim not in (1, 2) or not array.size):
-            raise DataError(
-                f"series {row} of {name} has the shape {array.shape}; expected (steps,) or (channels, steps), with one"
-                " step at least"
-            )
-        arrays.append(array[None] if array is not None and array.ndim == 1 else array)
-    there = [array for array in arrays if array is not None]
-    counts = sorted({len(array) for array in there})
-    if len(counts) != 1:
-        listed = " and ".join(map(str, counts[:5])) or "no"
-        raise DataError(f"the series of {name} have {listed} channels; expected one and the same number in all")
-    longest = max(array.shape[1] for array in there)
-    size = 4 * len(arrays) * counts[0] * longest
-    if size > MOST_BYTES:
-        raise DataError(
-            f"{len(arrays)} series of {counts[0]} channels, filled up to the {longest} steps of the longest, need"
-            f" {size / 2**30:.1f} GiB; at most {MOST_BYTES / 2**30:.0f} are held. Cut long series into pieces, or"
-            " keep every second step"
-        )
-    stacked = np.full((len(arrays), counts[0], longest), np.nan, np.float32)
-    for row, array in enumerate(arrays):
-        if array is not None:
-            stacked[row, :, : array.shape[1]] = array
-    stacked[np.isinf(stacked)] = np.nan
-    return StackColumn(stacked, kind="series")
-
-
-def lengths_of(values: np.ndarray) -> np.ndarray:
-    """Int64 ``(N,)``: steps up to the last one that was measured, of a stack ``(N, channels, steps)``."""
-    seen = ~np.isnan(values).all(1)
-    return np.where(seen.any(1), seen.shape[1] - seen[:, ::-1].argmax(1), 0)
-
-
-def oddities_of(cases: Sequence[np.ndarray]) -> list[str]:
-    """Different lengths, missing values and channels that never change, in words."""
-    notes = []
-    steps = [case.shape[-1] for case in cases]
-    if steps and min(steps) < max(steps):
-        notes.append(f"the series differ in length, from {min(steps)} to {max(steps)} steps")
-    holes = [int((~np.isfinite(case)).sum()) for case in cases]
-    if sum(holes):
-        affected = sum(hole > 0 for hole in holes)
-        notes.append(f"{sum(holes)} values are missing in {affected} series; they are taken for the channel's mean")
-    # The channels of a whole collection: a channel that stands still in one series only may say something.
-    if cases:
-        still = [bool(np.all(constant)) for constant in zip(*(_still(case) for case in cases), strict=True)]
-        if any(still):
-            which = ", ".join(str(number) for number, each in enumerate(still, start=1) if each)
-            notes.append(f"channel {which} has one value throughout each series: it tells their steps nothing")
-    return notes
-
-
-def read_ts(path: Path) -> tuple[list[np.ndarray], list[str]]:
-    """The cases of a ``.ts`` file of aeon or sktime, each float32 ``(channels, steps)``, and their classes.
-
-    After the line ``@data`` each line is a case: channels parted by colons, steps by commas, the class at the end
-    unless the head says ``@classLabel false``.
-
-    Raises:
-        DataError: it cannot be read as such, or its steps bear times.
-    """
-    try:
-        lines = iter(path.read_text(encoding="utf-8-sig").splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as a .ts file: {error}") from error
-    labelled = True
-    for line in lines:
-        words = line.split("#")[0].lower().split()
-        if words[:1] == ["@data"]:
-            break
-        if words[:2] == ["@timestamps", "true"]:
-            raise DataError(f"{path} gives a time with each step; expected values alone (@timeStamps false)")
-        if words[:2] in (["@classlabel", "false"], ["@targetlabel", "false"]):
-            labelled = False
-    else:
-        raise DataError(f"{path} has no line @data, behind which a .ts file has its series")
-    cases, labels = [], []
-    for number, line in enumerate(filter(str.strip, lines)):
-        *channels, label = line.strip().split(":") if labelled else (*line.strip().split(":"), "")
-        if not channels:
-            raise DataError(f"case {number} of {path} has no class behind its last colon; write @classLabel false")
-        try:
-            steps = [np.array(channel.replace("?", "nan").split(","), np.float32) for channel in channels]
-        except ValueError as error:
-            raise DataError(f"case {number} of {path} holds something else than numbers: {error}") from error
-        longest = max(map(len, steps))
-        cases.append(np.stack([np.pad(each, (0, longest - len(each)), constant_values=np.nan) for each in steps]))
-        labels.append(label.strip())
-    if not cases:
-        raise DataError(f"{path} has no series behind @data")
-    return cases, labels
-
-
-def split_of(path: Path) -> str | None:
-    """The split that the end of a file's name speaks of: ``GunPoint_TRAIN.ts``."""
-    found = re.search(r"[_-](train|test)$", path.stem, re.IGNORECASE)
-    return found[1].lower() if found else None
 
 
 def read_file(path: Path, reading: Reading, encoding: str | None = None) -> np.ndarray:
@@ -211,7 +53,7 @@ def read_file(path: Path, reading: Reading, encoding: str | None = None) -> np.n
         raise DataError(f"it has {len(data)} steps of {len(columns)} channels; expected one of each at least")
     channels = tuple(sorted(columns))  # so that other files, with other orders of columns, are read alike
     if reading.channels and channels != reading.channels:
-        raise DataError(f"it has the channels {', '.join(channels)}; others have {', '.join(reading.channels)}")
+        raise DataError(f"it has the channels {few(channels)}; others have {few(reading.channels)}")
     reading.channels = channels
     values = np.stack([columns[name] for name in channels])
     return values if times is None else in_time(values, data[times], times, reading)
@@ -253,7 +95,7 @@ def read_one(
         except DataError as error:
             raise DataError(f"{path} cannot be read as a series: {error}") from error
     if missing:
-        raise DataError(f"{path} has no column {', '.join(missing)}; a series here has {', '.join(names)}")
+        raise DataError(f"{path} has no column {few(missing)}; a series here has {few(names)}")
     times = next((name for name in columns if name.lower() in TIMES and name not in names), None)
     asked = [*names, *(each for each in (id, times) if each is not None and each in columns)]
     data = table.read(dict.fromkeys(asked, "anything"))
@@ -398,11 +240,6 @@ def _stacked(parts: Sequence[Sequence[float | None] | None]) -> np.ndarray:
             f"its channels have {', '.join(str(len(array)) for array in arrays)} steps; expected one number"
         )
     return np.stack(arrays)
-
-
-def _still(case: np.ndarray) -> np.ndarray:
-    finite = np.where(np.isfinite(case), case, np.nan)
-    return np.array([np.isnan(row).all() or np.nanmin(row) == np.nanmax(row) for row in finite])
 
 
 def _is_list(kind: pa.DataType) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 
 from unalike.data.images import Failure
 from unalike.data.media import AudioColumn
+from unalike.data.wording import counted
 from unalike.errors import DataError, MissingExtra
 
 SOUND_SUFFIXES = frozenset(".aif .aiff .au .caf .flac .mp3 .oga .ogg .opus .wav".split())  # noqa: SIM905
@@ -86,7 +87,7 @@ def read_header(path: Path, *, max_seconds: float = MAX_SECONDS) -> SoundHeader:
     seconds = info.frames / info.samplerate
     if seconds < LEAST_SECONDS:
         raise DataError(
-            f"{_number(info.frames, 'sample')}, {1000 * seconds:.3g} ms; at least {1000 * LEAST_SECONDS:.0f} ms needed"
+            f"{counted(info.frames, 'sample')}, {1000 * seconds:.3g} ms; at least {1000 * LEAST_SECONDS:.0f} ms needed"
         )
     if seconds > max_seconds:
         raise DataError(f"{seconds / 3600:.1f} hours; at most {max_seconds / 3600:g} are opened: cut it into pieces")
@@ -126,7 +127,7 @@ def decode_sound(
     numbers = wanted * header.channels
     if numbers > MAX_SAMPLES:
         raise DataError(
-            f"{_number(wanted, 'sample')} of {_number(header.channels, 'channel')}, {numbers * 4 / 2**30:.2g} GiB; "
+            f"{counted(wanted, 'sample')} of {counted(header.channels, 'channel')}, {numbers * 4 / 2**30:.2g} GiB; "
             f"at most {MAX_SAMPLES * 4 >> 30} GiB are decoded at once: cut it into pieces, or ask for its first seconds"
         )
     try:
@@ -134,7 +135,7 @@ def decode_sound(
     except (soundfile.SoundFileError, OSError, ValueError) as error:
         raise DataError(_reason(path, error)) from error
     if len(channels) < LEAST_SECONDS * header.rate:
-        raise DataError(f"it breaks off after {_number(len(channels), 'sample')}")
+        raise DataError(f"it breaks off after {counted(len(channels), 'sample')}")
     if not np.isfinite(channels).all():
         raise DataError("samples that are not finite numbers")
     clipped = float((np.abs(channels) >= 0.999).mean()) > CLIPPED
@@ -197,10 +198,6 @@ def _reason(path: Path, error: Exception) -> str:
     if not path.stat().st_size:
         return "the file is empty"
     return f"it is no recording that can be read: {str(error).rpartition(': ')[2].rstrip('.')}"
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def _soundfile() -> ModuleType:

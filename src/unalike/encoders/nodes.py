@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from unalike.data import ArrayColumn, Column, ImageColumn, TextColumn
-from unalike.data.graphs import GraphColumn, small_pictures, with_loops
+from unalike.data.edges import small_pictures
+from unalike.data.graphs import GraphColumn, with_loops
 from unalike.errors import DataError, SettingsError
 
 from .base import Encoded, Encoder

@@ -185,13 +185,16 @@ def _written_aside(path: Path) -> Iterator[IO[bytes]]:
     """A file that takes its name when it is complete, so that whoever finds it finds all of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+        aside = Path(file.name)
         try:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
+            with file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)  # closed before: Windows gives no open file another name
         except BaseException:
-            Path(file.name).unlink(missing_ok=True)
+            file.close()
+            aside.unlink(missing_ok=True)
             raise
 
 

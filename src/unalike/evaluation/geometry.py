@@ -1,4 +1,4 @@
-"""The shape of a space: spread, dimensions in use, gaps between modalities, and hubs."""
+"""The shape of a space: spread, dimensions in use, classes and hubs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ import numpy as np
 import torch
 
 from unalike.errors import DataError, SettingsError
-from unalike.evaluation.inputs import Labels, check_lengths, label_codes, matrix, sample_rows
-from unalike.evaluation.probes import linear_probe
+from unalike.evaluation.inputs import ROWS_AT_ONCE, Labels, check_lengths, label_codes, matrix, pairs_of, sample_rows
 from unalike.search import top_k
 from unalike.search.blocks import Vectors, block, check_matrix
-
-_ROWS_AT_ONCE = 2048
 
 
 def alignment(first: Vectors, second: Vectors, *, power: float = 2.0) -> float:
@@ -43,7 +40,7 @@ def alignment(first: Vectors, second: Vectors, *, power: float = 2.0) -> float:
     """
     if not power > 0:
         raise SettingsError(f"got power={power}; expected a number above 0")
-    one, other = _pair(first, second)
+    one, other = pairs_of(first, second)
     # The difference itself, not 2 - 2 cos: that would lose the digits of pairs that nearly meet.
     return float((one - other).norm(dim=1).double().pow(power).mean())
 
@@ -80,8 +77,8 @@ def uniformity(
         raise DataError("got one vector; expected two or more to compare with each other")
     squares = (unit * unit).sum(dim=1)
     total = 0.0
-    for start in range(0, count, _ROWS_AT_ONCE):
-        rows = unit[start : start + _ROWS_AT_ONCE]
+    for start in range(0, count, ROWS_AT_ONCE):
+        rows = unit[start : start + ROWS_AT_ONCE]
         # Each pair once: what is left of the diagonal block was counted by the strips before.
         strip = rows @ unit[start:].t()
         strip.mul_(2).sub_(squares[start:]).sub_(squares[start : start + len(rows), None])
@@ -139,17 +136,17 @@ def effective_rank(vectors: Vectors, *, center: bool = False) -> float:
     count, width = vectors.shape
     mean = torch.zeros(width, dtype=torch.float64)
     if center:
-        for start in range(0, count, _ROWS_AT_ONCE):
+        for start in range(0, count, ROWS_AT_ONCE):
             mean += _double(vectors, start).sum(dim=0)
         mean /= count
     # Squared singular values, from the smaller of the two products.
     if width <= count:
         gram = torch.zeros(width, width, dtype=torch.float64)
-        for start in range(0, count, _ROWS_AT_ONCE):
+        for start in range(0, count, ROWS_AT_ONCE):
             rows = _double(vectors, start) - mean
             gram.addmm_(rows.t(), rows)
     else:
-        rows = torch.cat([_double(vectors, start) for start in range(0, count, _ROWS_AT_ONCE)]) - mean
+        rows = torch.cat([_double(vectors, start) for start in range(0, count, ROWS_AT_ONCE)]) - mean
         gram = rows @ rows.t()
     squares = torch.linalg.eigvalsh(gram)
     # Below this is what rounding left: of the product, and of float32 numbers that should have been the same.
@@ -161,101 +158,6 @@ def effective_rank(vectors: Vectors, *, center: bool = False) -> float:
     shares = squares.sqrt()
     shares /= shares.sum()
     return math.exp(-float((shares * shares.log()).sum()))
-
-
-def modality_gap(first: Vectors, second: Vectors) -> float:
-    """Distance between the mean vectors of two modalities on the sphere.
-
-    Liang et al., *Mind the Gap: Understanding the Modality Gap in Multi-modal Contrastive Representation Learning*
-    (2022).
-
-    Args:
-        first: ``(N, D)``.
-        second: ``(M, D)``.
-
-    Returns:
-        From 0, the same centre, to 2, opposite points.
-
-    Raises:
-        DataError: widths differ, or numbers are not finite.
-
-    Example:
-        >>> import numpy as np
-        >>> from unalike.evaluation import modality_gap
-        >>> modality_gap(np.array([[1.0, 0], [1, 0]]), np.array([[-1.0, 0]]))
-        2.0
-    """
-    one, other = _same_space(first, second)
-    return float((one.double().mean(dim=0) - other.double().mean(dim=0)).norm())
-
-
-def modality_separability(first: Vectors, second: Vectors, *, sample: int = 5000, seed: int = 0) -> float:
-    """Accuracy with which a linear classifier tells two modalities apart, on rows it has not seen.
-
-    Chance is one half: it sees as many of each. Two clouds can share their centre and still lie apart, which
-    `modality_gap` alone does not show.
-
-    Args:
-        first: ``(N, D)``.
-        second: ``(N, D)``, row i being a positive of row i; a pair is learnt from or asked for, never both.
-        sample: pairs to use, where there are more.
-        seed: of the sample and of the halves.
-
-    Raises:
-        DataError: shapes differ, fewer than four pairs, or numbers that are not finite.
-
-    Example:
-        >>> import numpy as np
-        >>> from unalike.evaluation import modality_separability
-        >>> pictures = np.random.default_rng(0).normal(size=(40, 3)) + [4, 0, 0]
-        >>> modality_separability(pictures, pictures * [-1, 1, 1])
-        1.0
-    """
-    one, other = _pair(first, second)
-    if len(one) < 4:
-        raise DataError(f"got {len(one)} pairs; expected four or more, half to learn from and half to ask for")
-    rng = np.random.default_rng(seed)
-    chosen = torch.from_numpy(rng.permutation(len(one))[:sample])
-    halves = chosen.chunk(2)
-    learnt, asked = (torch.cat([one[half], other[half]]) for half in halves)
-    sides = [np.repeat([0, 1], len(half)) for half in halves]
-    return linear_probe(learnt, sides[0], asked, sides[1], strengths=(0.1,)).value
-
-
-def cross_uniformity(first: Vectors, second: Vectors, *, scale: float = 2.0) -> float:
-    """Log of the mean Gaussian potential of all pairs of an entry in one modality and another row's in the other.
-
-    Fahim, Murphy and Fyshe, *It's Not a Modality Gap: Characterizing and Addressing the Contrastive Gap* (2024). Lower
-    is more even: 0 where all entries are one point; two clouds that fill one sphere evenly have `even_uniformity`, and
-    two that lie on opposite sides have less.
-
-    Args:
-        first: ``(N, D)``, two rows or more.
-        second: ``(N, D)``, row i being the positive of row i, which it is not compared with.
-        scale: ``t`` of the potential ``exp(-t |x - y|^2)``.
-
-    Raises:
-        DataError: shapes differ, fewer than two rows, or numbers that are not finite.
-        SettingsError: a scale that is not above zero.
-
-    Example:
-        >>> import numpy as np
-        >>> from unalike.evaluation import cross_uniformity
-        >>> round(cross_uniformity(np.eye(2), np.eye(2)), 3)
-        -4.0
-    """
-    if not scale > 0:
-        raise SettingsError(f"got scale={scale}; expected a number above 0")
-    one, other = _pair(first, second)
-    count = len(one)
-    if count < 2:
-        raise DataError("got one pair; expected two or more to compare with each other")
-    total = 0.0
-    for start in range(0, count, _ROWS_AT_ONCE):
-        rows = one[start : start + _ROWS_AT_ONCE]
-        strip = (rows @ other.t()).mul_(2).sub_(2).clamp_(max=0).mul_(scale).exp_()
-        total += float(strip.sum(dtype=torch.float64)) - float(strip.diagonal(start).sum(dtype=torch.float64))
-    return math.log(total / (count * (count - 1)))
 
 
 def explained_dimensions(vectors: Vectors, *, share: float = 0.99) -> int:
@@ -440,17 +342,4 @@ def isotropy(texts: Iterable[Vectors]) -> float:
 
 
 def _double(vectors: Vectors, start: int) -> torch.Tensor:
-    return block(vectors, start, start + _ROWS_AT_ONCE, "vectors").cpu().double()
-
-
-def _same_space(first: Vectors, second: Vectors) -> tuple[torch.Tensor, torch.Tensor]:
-    one, other = matrix(first, "first", unit=True), matrix(second, "second", unit=True)
-    if one.shape[1] != other.shape[1]:
-        raise DataError(f"got vectors of {one.shape[1]} and {other.shape[1]} dimensions; expected one space")
-    return one, other
-
-
-def _pair(first: Vectors, second: Vectors) -> tuple[torch.Tensor, torch.Tensor]:
-    one, other = _same_space(first, second)
-    check_lengths(first=one, second=other)
-    return one, other
+    return block(vectors, start, start + ROWS_AT_ONCE, "vectors").cpu().double()

@@ -23,6 +23,9 @@ class NamedCodes(Protocol):
 Labels: TypeAlias = NamedCodes | np.ndarray | Tensor | Sequence[int] | Sequence[str | None]
 """A class for each row: a `LabelColumn`, integers (-1 where missing), or names (None where missing)."""
 
+ROWS_AT_ONCE = 2048
+"""Rows of a matrix of all pairs that are held at a time."""
+
 
 def matrix(vectors: Vectors, name: str, *, unit: bool = False) -> Tensor:
     """All rows as one float32 tensor on the CPU, checked; of unit length if asked.
@@ -32,6 +35,29 @@ def matrix(vectors: Vectors, name: str, *, unit: bool = False) -> Tensor:
     """
     check_matrix(vectors, name)
     return block(vectors, 0, len(vectors), name, unit=unit).cpu()
+
+
+def same_space(first: Vectors, second: Vectors) -> tuple[Tensor, Tensor]:
+    """Two sets of vectors on one sphere, of any numbers of rows.
+
+    Raises:
+        DataError: widths differ, or numbers are not finite.
+    """
+    one, other = matrix(first, "first", unit=True), matrix(second, "second", unit=True)
+    if one.shape[1] != other.shape[1]:
+        raise DataError(f"got vectors of {one.shape[1]} and {other.shape[1]} dimensions; expected one space")
+    return one, other
+
+
+def pairs_of(first: Vectors, second: Vectors) -> tuple[Tensor, Tensor]:
+    """Two sets of vectors on one sphere, row i of one belonging to row i of the other.
+
+    Raises:
+        DataError: shapes differ, or numbers are not finite.
+    """
+    one, other = same_space(first, second)
+    check_lengths(first=one, second=other)
+    return one, other
 
 
 def label_codes(*several: Labels) -> list[np.ndarray]:

@@ -8,13 +8,12 @@ import numpy as np
 
 from unalike.evaluation.bench import MODEL, Bench, Facts, Reading, Result, Space, make_scores, take
 from unalike.evaluation.clustering import agreement, chance_agreement, cluster
+from unalike.evaluation.gaps import modality_gap, modality_separability
 from unalike.evaluation.geometry import (
     alignment,
     effective_rank,
     even_uniformity,
     hubness,
-    modality_gap,
-    modality_separability,
     tolerance,
     uniformity,
 )

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from unalike.objectives import native, tiles
 from unalike.objectives.memory import KEPT, Loan
 from unalike.objectives.native import Kernels, Walk
-from unalike.objectives.portable import Slopes, Task, Totals, share_of
+from unalike.objectives.portable import Slopes, share_of
+from unalike.objectives.walk import Task, Totals
 from unalike.pairing import Edges
 
 REACH = 60.0

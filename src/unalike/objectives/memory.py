@@ -27,6 +27,8 @@ class Loan:
         piece = self._spare.pop() if self._spare else None
         if piece is not None and piece.numel() >= self.floats:
             return piece
+        if not hasattr(mmap, "MADV_HUGEPAGE"):  # Linux alone offers it
+            return torch.empty(self.floats)
         memory = mmap.mmap(-1, 4 * self.floats, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         memory.madvise(mmap.MADV_HUGEPAGE)  # a hint: small pages cost a tenth of the whole loss
         return torch.frombuffer(memory, dtype=torch.float32)

@@ -16,10 +16,11 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from unalike.errors import DataError, SettingsError
-from unalike.objectives import fast, portable
+from unalike.objectives import fast, portable, walk
 from unalike.objectives.autograd import eager, once
 from unalike.objectives.native import Kernels
-from unalike.objectives.portable import Slopes, Task, Totals
+from unalike.objectives.portable import Slopes
+from unalike.objectives.walk import Task, Totals
 from unalike.pairing import Edges, Pairing, Plan, SameIndex
 
 
@@ -310,7 +311,7 @@ def _one_sided(
     queries: Tensor, keys: Tensor, inverse: float | Tensor, task: Task, edges: Edges, only: Tensor
 ) -> tuple[Tensor, Tensor, Tensor] | None:
     """The one-sided loss and its gradients in strips of rows."""
-    positive = portable.edge_scores(queries, keys, edges, inverse)[only]
+    positive = walk.edge_scores(queries, keys, edges, inverse)[only]
     share = torch.full_like(positive, 1.0 / positive.shape[0])
     scale = column(inverse, queries.dtype)
     found = portable.one_sided(queries, keys, queries * scale, inverse, task, positive, only, share)
@@ -338,7 +339,7 @@ def pair_scores(
     """``(E,)`` scores of single pairs with the digits of float64."""
     if kernels is not None:
         return fast.edge_scores(kernels, queries, keys, edges, inverse)
-    return portable.edge_scores(queries, keys, edges, inverse)
+    return walk.edge_scores(queries, keys, edges, inverse)
 
 
 def slope_of_inverse(queries: Tensor, d_queries: Tensor, inverse: Tensor) -> Tensor:
@@ -404,7 +405,7 @@ def _chunks(length: int, width: int) -> list[slice]:
 
 
 def _class_sums(vectors: Tensor, codes: Tensor, classes: int, scale: Tensor | None = None) -> Tensor:
-    wide = portable.accumulator(vectors.device)
+    wide = walk.accumulator(vectors.device)
     sums = torch.zeros(classes, vectors.shape[1], dtype=wide, device=vectors.device)
     for part in _chunks(*vectors.shape):
         rows = vectors[part].to(wide)
@@ -438,7 +439,7 @@ def _label_means(
     if plan.labels is None or plan.same == "ignored" or plan.weights is not None:
         return None, None
     codes, rows, cols = plan.codes
-    wide = portable.accumulator(queries.device)
+    wide = walk.accumulator(queries.device)
     total = _LabelScores.apply(queries, keys, rows, cols, codes) * _wide(inverse, wide)
     by_row = _Linear(total, _counts(rows, cols, codes, wide))
     if not columns:
@@ -530,7 +531,7 @@ class _EdgeScores(torch.autograd.Function):
     def forward(ctx: Any, queries: Tensor, keys: Tensor, edges: Edges) -> Tensor:
         ctx.edges = edges
         ctx.save_for_backward(queries, keys)
-        return portable.edge_scores(queries.detach(), keys.detach(), edges, 1.0)
+        return walk.edge_scores(queries.detach(), keys.detach(), edges, 1.0)
 
     @staticmethod
     @once

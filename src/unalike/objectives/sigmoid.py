@@ -11,8 +11,8 @@ from torch.nn.functional import softplus
 from unalike.errors import SettingsError
 from unalike.objectives.autograd import eager, once
 from unalike.objectives.contrastive import narrow
-from unalike.objectives.portable import Task, Walk, accumulator
 from unalike.objectives.score import check_scores, edge_scores
+from unalike.objectives.walk import Task, Walk, accumulator
 from unalike.pairing import Codes, Edges, Pairing, Plan, SameIndex, sparing
 
 

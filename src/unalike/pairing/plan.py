@@ -118,6 +118,23 @@ class Pairing(ABC):
         """
 
 
+def whole_numbers(what: str, numbers: Tensor, device: torch.device) -> Tensor:
+    """Labels or codes as int64; floats only where they are whole, so that 0.0 and 0.5 never become one class.
+
+    Raises:
+        DataError: a number is not whole.
+    """
+    if numbers.is_floating_point():
+        broken = numbers[numbers != numbers.round()]
+        if broken.numel():
+            raise DataError(
+                f"{what} are whole numbers, one for each class; {broken.numel()} of {numbers.numel()} are not, such as "
+                f"{float(broken[0]):g}. A number that is measured is a target and no class: the system supremix learns "
+                "from one, on the command line with --target COLUMN"
+            )
+    return numbers.to(device, torch.int64)
+
+
 def check_length(what: str, given: int, expected: int, of: str) -> None:
     """Raise unless there is one entry for each row or column."""
     if given != expected:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from unalike.errors import DataError, SettingsError
 from unalike.pairing.edges import Edges
-from unalike.pairing.plan import Pairing, Plan, Tile, check_length
+from unalike.pairing.plan import Pairing, Plan, Tile, check_length, whole_numbers
 
 
 @dataclass(frozen=True)
@@ -148,13 +148,13 @@ class SameLabel(Pairing):
     def plan(self, queries: Tensor, keys: Tensor) -> Plan:
         n, m = queries.shape[0], keys.shape[0]
         check_length("labels of rows", self.rows.shape[0], n, "queries")
-        rows = self.rows.to(queries.device, torch.int64)
+        rows = whole_numbers("labels", self.rows, queries.device)
         if self.columns is None:
             check_length("labels", n, m, "keys")
             apart = Edges.diagonal((n, n), weight=0.0, device=queries.device)
             return Plan((n, n), queries.device, apart=apart, labels=(rows, rows))
         check_length("labels of columns", self.columns.shape[0], m, "keys")
-        return Plan((n, m), queries.device, labels=(rows, self.columns.to(queries.device, torch.int64)))
+        return Plan((n, m), queries.device, labels=(rows, whole_numbers("labels", self.columns, queries.device)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +188,7 @@ class SharedText(Pairing):
         n, m = queries.shape[0], keys.shape[0]
         check_length("codes", self.codes.shape[0], n, "queries")
         check_length("codes", self.codes.shape[0], m, "keys")
-        codes = self.codes.to(queries.device, torch.int64)
+        codes = whole_numbers("codes", self.codes, queries.device)
         apart = Edges.diagonal((n, m), device=queries.device)
         return Plan((n, m), queries.device, apart=apart, labels=(codes, codes), same=self.repeats)
 
@@ -226,7 +226,7 @@ class SeveralTexts(Pairing):
         if self.codes is None:
             return plan
         check_length("codes", self.codes.shape[0], m, "keys")
-        rows, columns = self._worded_alike(owners, self.codes.to(queries.device, torch.int64))
+        rows, columns = self._worded_alike(owners, whole_numbers("codes", self.codes, queries.device))
         if not len(rows):
             return plan
         return plan.with_apart(Edges.from_pairs(rows, columns, rows.new_zeros(len(rows)).float(), plan.shape))

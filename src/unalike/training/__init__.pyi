@@ -9,7 +9,6 @@ from .counter import StepCounter as StepCounter
 from .distributed import Alone as Alone
 from .distributed import Together as Together
 from .distributed import joined as joined
-from .distributed import sharing as sharing
 from .embedding import embed as embed
 from .embedding import embed_inputs as embed_inputs
 from .embedding import evaluating as evaluating
@@ -59,6 +58,7 @@ from .sharded import Sharded as Sharded
 from .sharded import forward_only as forward_only
 from .sharded import shard as shard
 from .sharded import shardable as shardable
+from .shares import sharing as sharing
 from .stages import MakeOrder as MakeOrder
 from .stages import Stage as Stage
 from .stages import check_steps as check_steps

@@ -18,8 +18,9 @@ from torch.torch_version import TorchVersion
 
 from unalike.encoders import Encoded
 from unalike.errors import SettingsError
-from unalike.training.distributed import Alone, Together, average, topmost, waiting
+from unalike.training.distributed import Alone, Together, average, waiting
 from unalike.training.settings import Training
+from unalike.training.shares import topmost
 
 BLOCK = 50_000
 """Numbers from which a block of an encoder is gathered by itself; smaller ones come with the rest of the encoder."""

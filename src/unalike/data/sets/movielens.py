@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from unalike.data import clicks
+from unalike.data import events
 from unalike.data.collection import Collection
 from unalike.data.columns import ArrayColumn, TextColumn
 from unalike.data.sets.stored import groups_of, splits_of, write_rows
@@ -76,7 +76,7 @@ def open_clicks(name: str, folder: Path, *, user: str, item: str, time: str | No
     titles = pq.read_table(folder / "rows.parquet")["title"]
     films = pa.table({"film": np.arange(len(titles)), "title": titles})
     table = pq.read_table(folder / "ratings.parquet")
-    return clicks.open_clicks(table, user=user, item=item, time=time, items=films, name=name)
+    return events.open_clicks(table, user=user, item=item, time=time, items=films, name=name)
 
 
 def _read(path: Path) -> pa.Table:

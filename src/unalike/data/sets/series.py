@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from unalike.data.cases import series_column
 from unalike.data.collection import Collection
 from unalike.data.media import StackColumn
-from unalike.data.series import read_ts, series_column
 from unalike.data.sets.stored import groups_of, label_of, splits_of, write_rows
+from unalike.data.ts_files import read_ts
 from unalike.errors import SettingsError
 
 FOLDERS = {"aeon": "aeon/datasets/data", "sktime": "sktime/datasets/data"}
