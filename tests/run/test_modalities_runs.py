@@ -40,8 +40,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
             rows.writerow(
                 [
                     "" if row % 9 == 8 else f"{row}.png",
-                    "" if row % 5 == 4 or row == 1 else f"a {name} square",
-                    "" if row % 2 or row == 1 else f"ein {GERMAN[name]}es Quadrat",
+                    "" if row % 5 == 4 or row == 1 else f"a {name} square no. {row}",
+                    "" if row % 2 or row == 1 else f"ein {GERMAN[name]}es Quadrat Nr. {row}",
                     "" if row % 7 == 6 or row == 1 else f"{row}.wav",
                     "",
                     "silent.wav" if row == 3 else f"{row}.wav",

@@ -28,8 +28,9 @@ def from_all_others(scene: Scene, main: Sequence[str], rows: np.ndarray) -> list
         if len(asking) < 2:
             continue
         held = things(scene.collection, list(kinds.values()))
-        table = np.stack(list(held.values()) or [np.arange(len(scene.collection))], axis=1)[asking]
-        relevance = Relevance.from_shared(table, table)
+        own = np.arange(len(scene.collection))
+        asked_by = [held.get(kinds[kind], own)[asking] for kind in others]
+        relevance = right_answers(asked_by, held.get(role, own)[asking])
         found = {}
         for name, space in scene.spaces.items():
             if not set(kinds.values()) <= set(space):
@@ -58,6 +59,22 @@ def from_all_others(scene: Scene, main: Sequence[str], rows: np.ndarray) -> list
                 )
             )
     return scores
+
+
+def right_answers(asked: Sequence[np.ndarray], answers: np.ndarray) -> Relevance:
+    """Which rows are right for which: those with an equal answer, and those that ask by the same in every role.
+
+    Args:
+        asked: by asking role, what each row holds, int64 ``(N,)``, -1 for nothing.
+        answers: the same of the role that is asked for.
+    """
+    together = np.stack(asked, axis=1)
+    _, alike = np.unique(together, axis=0, return_inverse=True)
+    # Where a role is missing the others may ask for anything.
+    alike = np.where((together < 0).any(1), -1, alike.reshape(-1))
+    # Two columns of one numbering: what is equal in one must not be so in the other.
+    table = np.stack([alike, np.where(answers < 0, -1, answers + len(alike))], axis=1)
+    return Relevance.from_shared(table, table)
 
 
 def across_roles(scene: Scene, spec: Spec) -> list[Score]:
