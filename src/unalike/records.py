@@ -129,7 +129,8 @@ class Measure:
 
     Args:
         name: what the board calls it.
-        metric: a name (`unalike.claims.METRICS`), or a function of a `unalike.claims.Trial`, to a number.
+        metric: a name (`unalike.claims.METRICS`), or a function of a `unalike.claims.Trial`, to a number. Of a study
+            the name of a number in its table, or a function of the table.
         arm: the arm of the system that is claimed to be better.
         against: the arm that it is compared with, or the number.
         better: the side of zero on which the paper claims the difference to lie.

@@ -76,6 +76,8 @@ def wanted(paper: Paper) -> list[str]:
 
 def show_card(system: System) -> None:
     """A system's card: what it changes, its paper, its settings and where each value comes from, its claim."""
+    from unalike.systems import HOW
+
     paper = system.paper
     out.print(escape(inspect.cleandoc(system.module.__doc__ or "")))
     venue = f", {paper.venue}" if paper.venue else ""
@@ -83,8 +85,8 @@ def show_card(system: System) -> None:
     out.print(escape(f"\nPaper: {paper.authors}. {paper.title}. {paper.year}{venue}{arxiv}."))
     if paper.roles or paper.kind == "learner":
         out.print(escape(f"Learns from: {', '.join((*paper.roles, *wanted(paper))) or ANY}"))
-    else:
-        out.print(f"Kind: {paper.kind}")
+    if paper.kind != "learner":
+        out.print(f"Kind: {paper.kind}, used by {HOW[paper.kind]} {paper.slug}", markup=False)
     out.print(escape(f"Claim: {system.claim.sentence}"))
     if system.claim.baseline:
         out.print(f"Baseline: {system.claim.baseline}")
