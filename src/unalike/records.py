@@ -18,7 +18,8 @@ class Paper:
 
     ``roles`` are the kinds of column that the system learns from, and ``also`` names variants that it reads where they
     are given (hard negatives), each also with a number behind it; ``labels`` tells whether it needs a label, and
-    ``targets`` whether it needs a number to predict.
+    ``targets`` whether it needs a number to predict. ``extra`` names what else it must know of each row, such as
+    ``client``, ``domain`` or ``time``: a column of the role ``label:client`` or ``array:time``.
     ``number`` is the system's number on the board; systems that only serve as baselines have none. ``probe`` says
     what a probe of its claim needs more of than usual (`unalike.claims.Scale`): steps for what begins late, such as a
     queue that must fill, rows for rare classes.
@@ -37,6 +38,7 @@ class Paper:
     kind: Kind = "learner"
     labels: bool = False
     targets: bool = False
+    extra: tuple[str, ...] = ()
     probe: Mapping[str, int] = field(default_factory=dict)
     spares: bool = True
     """Whether rows that are the same are kept from being each other's negatives, where labels or targets do not say."""

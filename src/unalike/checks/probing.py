@@ -204,7 +204,8 @@ def plan(
     tiny = ground_of(bed, small, scale)
     towers = {kind: tiny.build(kind, roles[kind], 0) for kind in kinds}
     packed: Any = {role: Unprepared() for kind in kinds for role in roles[kind]}
-    inputs = training.inputs_of(ground.collection, packed, roles, ground.train, label=bed.label)
+    extra = own.paper.extra
+    inputs = training.inputs_of(ground.collection, packed, roles, ground.train, label=bed.label, extra=extra)
     recipe = searches.COMMON if searched else trial.COMMON
     resolved = training.Training(**{"device": "cpu", "seed": seed, **options}).resolved(recipe, len(inputs))
     learner = training.assemble(

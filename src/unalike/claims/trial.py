@@ -174,7 +174,8 @@ def run_trial(
     packed = {role: towers[kind].prepare(ground.collection[role]) for kind in kinds for role in roles[kind]}
     for kind, state in (start or {}).items():
         towers[kind].load_state_dict(state)
-    inputs = training.inputs_of(ground.collection, packed, roles, ground.train, label=ground.bed.label)
+    extra = found.paper.extra
+    inputs = training.inputs_of(ground.collection, packed, roles, ground.train, label=ground.bed.label, extra=extra)
     resolved = training.Training(**{"device": "cpu", "seed": seed, **options}).resolved(COMMON, len(inputs))
     chosen = resolve(found, settings)
     learner = training.assemble(
@@ -192,8 +193,8 @@ def run_trial(
         arm=arm,
         seed=seed,
         learner=learner,
-        reference=side(ground, learner, roles, packed, ground.train),
-        scored=side(ground, learner, roles, packed, scored),
+        reference=side(ground, learner, roles, packed, ground.train, extra),
+        scored=side(ground, learner, roles, packed, scored, extra),
         log=log,
         settings=chosen,
         steps=resolved.total_steps(len(inputs)),
@@ -225,6 +226,7 @@ def side(
     roles: Mapping[str, Sequence[str]],
     packed: Mapping[str, Prepared],
     rows: np.ndarray,
+    extra: Sequence[str] = (),
 ) -> Side:
     """Rows of the ground through a learner."""
     collection = ground.collection
@@ -234,7 +236,7 @@ def side(
         spaces={role: training.embed(learner, role.split(":")[0], packed[role], rows) for role in served},
         classes={role: collection[role].codes[rows] for role in collection.roles("label")},  # type: ignore[attr-defined]
         label=ground.bed.label,
-        inputs=training.inputs_of(collection, packed, roles, rows, label=ground.bed.label),
+        inputs=training.inputs_of(collection, packed, roles, rows, label=ground.bed.label, extra=extra),
     )
 
 

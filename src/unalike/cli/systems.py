@@ -71,7 +71,8 @@ def show_list(listed: list[System]) -> None:
 
 def wanted(paper: Paper) -> list[str]:
     """What a system learns from beside its roles."""
-    return [name for name, needed in (("label", paper.labels), ("target", paper.targets)) if needed]
+    named = [name for name, needed in (("label", paper.labels), ("target", paper.targets)) if needed]
+    return [*named, *paper.extra]
 
 
 def show_card(system: System) -> None:

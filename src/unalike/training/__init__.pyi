@@ -1,4 +1,5 @@
 from .assemble import assemble as assemble
+from .assemble import task_of as task_of
 from .batch import Batch as Batch
 from .batch import Inputs as Inputs
 from .checkpoint import Checkpoints as Checkpoints
@@ -20,6 +21,7 @@ from .graphs import graph_order as graph_order
 from .graphs import node_parts as node_parts
 from .group import Group as Group
 from .inputs import Rows as Rows
+from .inputs import extra_of as extra_of
 from .inputs import inputs_of as inputs_of
 from .inputs import text_codes as text_codes
 from .learner import Learner as Learner
