@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, TypeVar, get_args
 
 Kind = Literal["learner", "adapter", "decoder", "audit", "study"]
+Need = Literal["learner", "training", "stages"]
 Modality = Literal[
     "image", "text", "image-text", "audio", "video", "series", "table", "graph", "clicks", "points", "language-models"
 ]
@@ -152,6 +154,47 @@ class Measure:
     combine: Callable[[Mapping[str, float]], float] | None = None
     mechanism: bool = False
     timed: bool = False
+
+
+Measuring = TypeVar("Measuring", bound=Callable[..., float])
+
+
+def needs(*what: Need) -> Callable[[Measuring], Measuring]:
+    """Declare what a metric needs beside the vectors and classes of rows.
+
+    It decides what the metric is compared with: one that needs no more has its value for raw features and for the
+    untrained encoder as floors.
+
+    Args:
+        *what: ``learner``: the trained modules, so that raw features are no floor; ``training``: what only training
+            leaves behind, such as its log, what its loss saw, or clusters that it made, so that there are no floors;
+            ``stages``: the vectors at the end of each stage, which are then kept (``Trial.after``).
+
+    Example:
+        >>> from unalike.records import needs, needs_of
+        >>> @needs("learner")
+        ... def temperature(trial):
+        ...     return float(trial.learner.modules["scale"]())
+        >>> sorted(needs_of(temperature)), sorted(needs_of(len))
+        (['learner'], [])
+    """
+    unknown = set(what) - set(get_args(Need))
+    if unknown:
+        raise TypeError(f"a metric needs some of {', '.join(get_args(Need))}; given: {', '.join(sorted(unknown))}")
+
+    def declared(metric: Measuring) -> Measuring:
+        metric.needs = frozenset(what)  # type: ignore[attr-defined]
+        return metric
+
+    return declared
+
+
+def needs_of(metric: str | Callable[[Any], float] | None) -> frozenset[Need]:
+    """What a metric has declared that it needs beside vectors and classes; those with a name need no more."""
+    while isinstance(metric, partial):
+        metric = metric.func
+    found: frozenset[Need] = getattr(metric, "needs", frozenset())
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

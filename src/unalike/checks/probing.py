@@ -233,7 +233,7 @@ def sorted_options(options: Mapping[str, Any]) -> dict[str, Any]:
 def rates(span: Any, options: training.Training) -> list[float]:
     """The learning rate at nine places of a stage."""
     places = np.linspace(0, span.steps - 1, 9).round().astype(int)
-    return [training.learning_rate(int(place), span.steps, options) for place in places]
+    return [span.rate(span.start + int(place), options) for place in places]
 
 
 def orders(span: Any) -> list[str]:

@@ -84,6 +84,7 @@ class Experiment:
         options: Mapping[str, Any] | None = None,
         build: Callable[[Any, Any], Learner] | None = None,
         ground: Ground | None = None,
+        after: bool = False,
     ) -> Trial:
         """A system, trained on the claim's data at the experiment's seed.
 
@@ -94,6 +95,7 @@ class Experiment:
                 untrained.
             build: makes the learner in place of the system's own.
             ground: other data; the rows that are scored are the experiment's all the same.
+            after: whether the vectors at the end of each stage are kept.
 
         Returns:
             The trained learner with vectors of the training rows (``reference``) and of the scored ones.
@@ -109,6 +111,7 @@ class Experiment:
             test=Sealed(self.scored),
             start=self.start,
             look=self.views,
+            after=after,
         )
         for role, vectors in trial.sample(PROBED).items():
             self.vectors[f"{len(self.vectors)} {system} {role}"] = vectors

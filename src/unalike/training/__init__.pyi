@@ -1,5 +1,5 @@
-from .assemble import assemble as assemble
-from .assemble import task_of as task_of
+from .assembling import assemble as assemble
+from .assembling import task_of as task_of
 from .batch import Batch as Batch
 from .batch import Inputs as Inputs
 from .checkpoint import Checkpoints as Checkpoints
@@ -43,6 +43,7 @@ from .modalities import one_entry as one_entry
 from .optimizers import LARS as LARS
 from .optimizers import learning_rate as learning_rate
 from .optimizers import make_optimizer as make_optimizer
+from .order import AmongRows as AmongRows
 from .order import Order as Order
 from .order import ShuffledOrder as ShuffledOrder
 from .order import step_generator as step_generator
