@@ -50,6 +50,11 @@ from .order import step_generator as step_generator
 from .order import stream_seed as stream_seed
 from .recorder import current_recorder as current_recorder
 from .recorder import recording as recording
+from .rounds import Averaging as Averaging
+from .rounds import Client as Client
+from .rounds import Exchange as Exchange
+from .rounds import Sent as Sent
+from .rounds import federated as federated
 from .samplers import ClassBalanced as ClassBalanced
 from .samplers import DistinctClusters as DistinctClusters
 from .samplers import SameCluster as SameCluster
