@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, TypeVar, get_args
 
 Kind = Literal["learner", "adapter", "decoder", "audit", "study"]
+Need = Literal["learner", "training", "stages"]
 Modality = Literal[
     "image", "text", "image-text", "audio", "video", "series", "table", "graph", "clicks", "points", "language-models"
 ]
@@ -18,7 +20,8 @@ class Paper:
 
     ``roles`` are the kinds of column that the system learns from, and ``also`` names variants that it reads where they
     are given (hard negatives), each also with a number behind it; ``labels`` tells whether it needs a label, and
-    ``targets`` whether it needs a number to predict.
+    ``targets`` whether it needs a number to predict. ``extra`` names what else it must know of each row, such as
+    ``client``, ``domain`` or ``time``: a column of the role ``label:client`` or ``array:time``.
     ``number`` is the system's number on the board; systems that only serve as baselines have none. ``probe`` says
     what a probe of its claim needs more of than usual (`unalike.claims.Scale`): steps for what begins late, such as a
     queue that must fill, rows for rare classes.
@@ -37,6 +40,7 @@ class Paper:
     kind: Kind = "learner"
     labels: bool = False
     targets: bool = False
+    extra: tuple[str, ...] = ()
     probe: Mapping[str, int] = field(default_factory=dict)
     spares: bool = True
     """Whether rows that are the same are kept from being each other's negatives, where labels or targets do not say."""
@@ -129,7 +133,8 @@ class Measure:
 
     Args:
         name: what the board calls it.
-        metric: a name (`unalike.claims.METRICS`), or a function of a `unalike.claims.Trial`, to a number.
+        metric: a name (`unalike.claims.METRICS`), or a function of a `unalike.claims.Trial`, to a number. Of a study
+            the name of a number in its table, or a function of the table.
         arm: the arm of the system that is claimed to be better.
         against: the arm that it is compared with, or the number.
         better: the side of zero on which the paper claims the difference to lie.
@@ -149,6 +154,47 @@ class Measure:
     combine: Callable[[Mapping[str, float]], float] | None = None
     mechanism: bool = False
     timed: bool = False
+
+
+Measuring = TypeVar("Measuring", bound=Callable[..., float])
+
+
+def needs(*what: Need) -> Callable[[Measuring], Measuring]:
+    """Declare what a metric needs beside the vectors and classes of rows.
+
+    It decides what the metric is compared with: one that needs no more has its value for raw features and for the
+    untrained encoder as floors.
+
+    Args:
+        *what: ``learner``: the trained modules, so that raw features are no floor; ``training``: what only training
+            leaves behind, such as its log, what its loss saw, or clusters that it made, so that there are no floors;
+            ``stages``: the vectors at the end of each stage, which are then kept (``Trial.after``).
+
+    Example:
+        >>> from unalike.records import needs, needs_of
+        >>> @needs("learner")
+        ... def temperature(trial):
+        ...     return float(trial.learner.modules["scale"]())
+        >>> sorted(needs_of(temperature)), sorted(needs_of(len))
+        (['learner'], [])
+    """
+    unknown = set(what) - set(get_args(Need))
+    if unknown:
+        raise TypeError(f"a metric needs some of {', '.join(get_args(Need))}; given: {', '.join(sorted(unknown))}")
+
+    def declared(metric: Measuring) -> Measuring:
+        metric.needs = frozenset(what)  # type: ignore[attr-defined]
+        return metric
+
+    return declared
+
+
+def needs_of(metric: str | Callable[[Any], float] | None) -> frozenset[Need]:
+    """What a metric has declared that it needs beside vectors and classes; those with a name need no more."""
+    while isinstance(metric, partial):
+        metric = metric.func
+    found: frozenset[Need] = getattr(metric, "needs", frozenset())
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,11 +12,11 @@ import torch
 from unalike import systems, training
 from unalike.checks import grounds, starts, works
 from unalike.claims import METRICS, Ground, Job, Sealed, judge, run_trial
-from unalike.claims.floors import AsksForTraining, Untold, floor_of
+from unalike.claims.floors import floor_of
 from unalike.claims.metrics import found_again, measured
 from unalike.claims.trial import raw_vectors
 from unalike.errors import DataError, SettingsError
-from unalike.records import Arm, Bed, Claim, Measure
+from unalike.records import Arm, Bed, Claim, Measure, needs, needs_of
 
 BED = Bed(set="digits", size=16, rows=300)
 ENCODER = {"image": {"name": "grid", "widths": (8, 16), "width": 16}}
@@ -127,6 +128,7 @@ def nearest_is_alike(trial):
     return float((trial.scored.labels() == trial.scored.labels()[scores.argmax(1)]).mean())
 
 
+@needs("learner")
 def by_the_learner(trial):
     """The same, asking the learner for the vectors."""
     role = next(iter(trial.scored.spaces))
@@ -134,10 +136,12 @@ def by_the_learner(trial):
     return nearest_is_alike(trial.with_vectors(trial.reference.spaces, {role: vectors}))
 
 
+@needs("training")
 def last_loss(trial):
     return trial.log[-1]["loss"]
 
 
+@needs("training")
 def loss_of_a_look(trial):
     return float(len(list(trial.looks(8))))
 
@@ -176,18 +180,18 @@ def test_a_function_has_the_floors_that_mean_something():
     assert floor_of(no_number, bare) is None
 
 
-def test_a_floor_tells_whoever_asks_for_training():
-    nothing = Untold()
-    for ask in (
-        len,
-        list,
-        bool,
-        lambda each: each.encoders,
-        lambda each: each[0],
-        lambda each: isinstance(each, Sealed),
-    ):
-        with pytest.raises(AsksForTraining):
-            ask(nothing)
+def test_a_metric_that_asks_for_what_it_has_not_declared_is_told_what_to_write(ground):
+    bare = trial(ground, learning_rate=0.0)
+    vectors = bare.with_vectors(bare.reference.spaces, bare.scored.spaces)
+    with pytest.raises(SettingsError, match=r'fails on vectors without a learner.*@needs\("learner"\)'):
+        floor_of(lambda trial: trial.learner.modules, vectors)
+    with pytest.raises(SettingsError, match="fails on a learner that was not trained"):
+        floor_of(lambda trial: trial.log[-1], bare)
+    assert floor_of(by_the_learner, vectors) is None
+    assert floor_of(last_loss, bare) is None
+    with pytest.raises(TypeError, match="learner, training, stages; given: luck"):
+        needs("luck")
+    assert needs_of(partial(by_the_learner)) == {"learner"}
 
 
 def test_pretrained_starts_are_made_once_and_shared():

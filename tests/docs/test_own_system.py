@@ -20,18 +20,19 @@ FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A copy of the source with the page's file and line in it."""
+    """A copy of the source with the page's files and lines in it."""
     copy = tmp_path_factory.mktemp("checkout")
     shutil.copytree(ROOT / "src", copy / "src")
     for room in ("suite", "systems"):
         shutil.copytree(ROOT / "tests" / room, copy / "tests" / room)
     for name in ("pyproject.toml", "conftest.py"):
         shutil.copy(ROOT / name, copy / name)
-    file, line = (text for language, text in FENCE.findall(PAGE.read_text()) if language == "py")
+    file, line, study = (text for language, text in FENCE.findall(PAGE.read_text()) if language == "py")
     (copy / "src/unalike/systems/image/spectral.py").write_text(file)
+    (copy / "src/unalike/systems/image/layers.py").write_text(study)
     listing = copy / "src/unalike/systems/__init__.py"
     text = listing.read_text()
-    listing.write_text(text.replace("FILES = (\n", "FILES = (\n" + line, 1))
+    listing.write_text(text.replace("FILES = (\n", "FILES = (\n" + line + '    "image.layers",\n', 1))
     return copy
 
 
@@ -58,6 +59,8 @@ def test_the_page_works_as_it_is_written(checkout):
         ["unalike", "fit"],
         ["python", "-m"],
         ["unalike", "check"],
+        ["python", "-m"],
+        ["unalike", "check"],
     ]
     assert "Spectral Contrastive Loss" in run(checkout, commands[0])
     run(checkout, commands[1])
@@ -70,3 +73,36 @@ def test_the_page_works_as_it_is_written(checkout):
         "kNN accuracy, no more than 0.01 lower",
         "effective rank",
     }
+
+
+@pytest.mark.slow
+def test_the_study_is_one_file_and_is_checked_like_any_system(checkout):
+    commands = re.findall(r"^(?:unalike|python) .*layers.*$", PAGE.read_text(), re.MULTILINE)
+    assert re.search(r"[3-9] passed", run(checkout, commands[0]))
+    assert "used by unalike check layers" in run(checkout, "unalike systems layers")
+    printed = run(checkout, commands[1] + " --seeds 3 --jobs 1")
+    assert re.search(r"projector +system +0\.\d+ \[0\.\d+, 0\.\d+\]", printed), printed
+    row = json.loads((checkout / "results/layers.json").read_text())
+    table = row["tables"]["system"]
+    assert {name: len(values) for name, values in table.items()} == {"encoder": 3, "projector": 3}
+    gain, encoder = row["measures"]
+    differences = [one - other for one, other in zip(table["encoder"], table["projector"], strict=True)]
+    assert gain["values"]["system"] == pytest.approx(differences)
+    assert encoder["values"]["system"] == table["encoder"]
+    assert set(encoder["floors"]) == {"untrained"}
+    assert min(table["encoder"]) > 0.5
+    assert row["reads"] == [1]
+    assert "layers: current" in run(checkout, "unalike check layers --status --again --jobs 1")
+    edited = checkout / "src/unalike/systems/image/layers.py"
+    text = edited.read_text()
+    edited.write_text(text.replace('"encoder"] - table', '"encoder"] - 0.5 * table'))
+    done = subprocess.run(
+        [sys.executable, "-m", "unalike", "check", "layers", "--status", "--jobs", "1"],
+        cwd=checkout,
+        env=os.environ | {"PYTHONPATH": str(checkout / "src"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    edited.write_text(text)
+    assert done.returncode == 1
+    assert "layers: stale" in done.stdout

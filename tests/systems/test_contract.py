@@ -22,9 +22,13 @@ from PIL import Image
 from suite.change import ANY, ENCODERS
 
 from unalike import encoders, systems, training
+from unalike.checks.works import StudyWork
+from unalike.claims import Job, Scale
+from unalike.claims.harness import grid, measured_arms, used_arms
 from unalike.cli.adapt import Adapt
 from unalike.cli.arguments import Columns
 from unalike.cli.audit import Audit
+from unalike.cli.check import Check
 from unalike.cli.fit import Fit
 from unalike.cli.generate import Generate
 from unalike.data import (
@@ -38,7 +42,7 @@ from unalike.data import (
     StackColumn,
     TextColumn,
 )
-from unalike.errors import SettingsError
+from unalike.errors import DataError, SettingsError
 from unalike.training import Inputs, Task, Training, train
 from unalike.training.stages import lay_out, spans
 
@@ -50,7 +54,14 @@ LEARNERS = systems.all_systems(kind="learner")
 ADAPTERS = systems.all_systems(kind="adapter")
 DECODERS = systems.all_systems(kind="decoder")
 AUDITS = systems.all_systems(kind="audit")
-COMMANDS = {"learner": (Fit, Columns, Training), "adapter": (Adapt,), "decoder": (Generate,), "audit": (Audit,)}
+STUDIES = systems.all_systems(kind="study")
+COMMANDS = {
+    "learner": (Fit, Columns, Training),
+    "adapter": (Adapt,),
+    "decoder": (Generate,),
+    "audit": (Audit,),
+    "study": (Check,),
+}
 
 
 def columns(roles: tuple[str, ...]) -> dict[str, object]:
@@ -369,6 +380,29 @@ def test_decodes_the_same_twice_and_in_transformers_generate(system: systems.Sys
     assert tokens[0].shape == (2, 14)
     assert torch.equal(tokens[0][:, :5], ids)
     assert torch.equal(*tokens)
+
+
+@pytest.mark.parametrize("system", STUDIES, ids=lambda system: system.slug)
+def test_a_study_gives_the_same_table_twice_and_another_for_another_seed(
+    system: systems.System, tmp_path: Path
+) -> None:
+    scale = Scale(folder=tmp_path, **{"rows": 64, "scored": 64, "batch": 16} | dict(system.paper.probe))
+    claim = scale.claim(system.claim)
+    work = StudyWork(system.slug, claim, scale)
+    for name in used_arms(claim):
+        point = scale.point(grid(claim, claim.all_arms[name])[0])
+        metrics = tuple(n for n, each in enumerate(claim.measures) if name in measured_arms(claim, each))
+        job = Job(stage="score", arm=name, seed=0, chosen=point, metrics=metrics, floors=True)
+        try:
+            first = work(job)
+        except DataError as error:
+            pytest.skip(str(error))
+        again = work(job)
+        assert first.table
+        assert (first.table, first.values, first.floors) == (again.table, again.values, again.floors)
+        assert set(first.values) == {str(number) for number in metrics}
+        assert first.reads == 1
+        assert work(dataclasses.replace(job, seed=1)).table != first.table
 
 
 @pytest.mark.fast

@@ -8,9 +8,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unalike.data import ArrayColumn, Collection
+from unalike.data import ArrayColumn, Collection, LabelColumn
 from unalike.encoders import Tokens
-from unalike.training import Inputs, ShuffledOrder, every_entry, inputs_of, step_generator, stream_seed
+from unalike.errors import DataError
+from unalike.records import Recipe
+from unalike.training import (
+    Inputs,
+    ShuffledOrder,
+    Training,
+    assemble,
+    every_entry,
+    inputs_of,
+    step_generator,
+    stream_seed,
+)
 
 
 class Table:
@@ -160,3 +171,38 @@ def test_targets_are_numbers_or_nan_where_unknown() -> None:
     assert targets.nan_to_num(-1).tolist() == [1, -1, 4]
     with pytest.raises(KeyError, match="no target"):
         _ = inputs().batch(np.arange(2)).targets
+
+
+def test_what_else_is_known_of_rows_follows_them() -> None:
+    notes = Collection(
+        {
+            "array": ArrayColumn(np.eye(4)),
+            "label:client": LabelColumn([1, 0, -1, 1], ["north", "south"]),
+            "array:time": ArrayColumn([[1], [2], [np.nan], [4]]),
+            "array:place": ArrayColumn([[1, 2], [3, 4], [5, 6], [7, 8]]),
+        },
+        name="notes",
+        groups=[5, 5, 6, 7],
+    )
+    names = ("client", "time", "place", "group")
+    seen = inputs_of(notes, {"array": Table(1, 4)}, {"array": ("array",)}, np.array([3, 2, 0]), extra=names)
+    extra = seen.batch(np.array([2, 1])).extra
+    assert {name: tensor.dtype for name, tensor in extra.items()} == {
+        "client": torch.int64,
+        "time": torch.float32,
+        "place": torch.float32,
+        "group": torch.int64,
+    }
+    assert extra["client"].tolist() == [1, -1]
+    assert extra["time"].nan_to_num(-1).tolist() == [1, -1]
+    assert extra["place"].tolist() == [[1, 2], [5, 6]]
+    assert extra["group"].tolist() == [5, 6]
+    with pytest.raises(DataError, match=r"does not tell domain, place:2 of its rows; it has .*--label:domain COLUMN"):
+        inputs_of(notes, {}, {}, np.arange(2), extra=("client", "domain", "place:2"))
+    assert inputs().batch(np.arange(2)).extra == {}
+    # The learner is told how many clients there are, and nothing of numbers that are no codes.
+    tasks = []
+    options = Training(steps=1, batch_size=2, device="cpu").resolved(Recipe(), 3)
+    assemble(tasks.append, {}, {"array": ("array",)}, seen, options)
+    assert tasks[0].extra == {"client": 2, "group": 8}
+    assert (tasks[0].rows, tasks[0].steps_per_epoch) == (3, 1)

@@ -332,3 +332,74 @@ def test_modes_come_back_after_an_error_and_after_the_watch() -> None:
     CollapseWatch({"array": torch.randn(8, 3)}).measure(learner)
     assert tower.training
     assert not tower.net[1].training
+
+
+def test_a_stage_ends_once_after_its_last_step_and_what_it_made_is_resumed(tmp_path: Path) -> None:
+    """The second stage follows a copy that was made when the first one ended, with noise of the loop's seed."""
+
+    def build(calls: list) -> Learner:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            tower, teacher = Tower(), Tower()
+
+        def copied(inputs):
+            calls.append(("end", [p.detach().clone() for p in tower.parameters()]))
+            teacher.load_state_dict(tower.state_dict())
+            teacher.net[0].weight.data.add_(0.01 * torch.rand(8, 3))
+
+        def learn(seen):
+            return (tower(seen[1][0]).vector ** 2).mean()
+
+        def follow(seen):
+            return ((tower(seen[1][0]).vector - teacher(seen[1][1]).vector.detach()) ** 2).mean()
+
+        after = lambda step: calls.append(step)  # noqa: E731
+        return Learner(
+            modules={"tower": tower, "teacher": teacher},
+            encoders={"array": tower},
+            frozen=("teacher",),
+            stages=(
+                Stage(share=1, views=views, loss=learn, trains=("tower",), end=copied, after_step=after),
+                Stage(share=1, views=views, loss=follow, trains=("tower",), end=lambda inputs: calls.append("last")),
+            ),
+        )
+
+    stages: list[int] = []
+    calls: list = []
+    whole = build(calls)
+    train(whole, make_inputs(), settings(average=0.9), listener=Listener(on_stage=stages.append))
+    assert stages == [0, 1]
+    assert [call if isinstance(call, (int, str)) else call[0] for call in calls] == [*range(10), "end", "last"]
+    for stop in (10, 11):
+        folder, again = tmp_path / str(stop), []
+        folder.mkdir()
+
+        def interrupt(step: int, total: int, row: dict, stop: int = stop) -> None:
+            if step == stop:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        with pytest.raises(Interrupted):
+            train(build([]), make_inputs(), settings(average=0.9), folder=folder, listener=Listener(on_step=interrupt))
+        cut = build(again)
+        train(cut, make_inputs(), settings(average=0.9), folder=folder, resume=True)
+        assert again == ["last"]  # the first stage had ended, and its end is not called again
+        assert all(torch.equal(value, bits(cut)[name]) for name, value in bits(whole).items())
+
+
+def test_a_stage_takes_the_part_of_the_learning_rates_course_that_it_names() -> None:
+    def rates(*courses: tuple[float, float]) -> list[float]:
+        tower, found = Tower(), []
+        stages = tuple(
+            Stage(share=1, views=views, loss=lambda seen: (tower(seen[1][0]).vector ** 2).mean(), course=course)
+            for course in courses
+        )
+        learner = Learner(modules={"tower": tower}, encoders={"array": tower}, stages=stages)
+        listener = Listener(on_step=lambda step, total, row: found.append(row["learning_rate"]))
+        train(learner, make_inputs(), settings(warmup=0.1), listener=listener)
+        return found
+
+    assert rates((0.0, 0.5), (0.5, 1.0)) == rates((0.0, 1.0))
+    anew = rates((0.0, 1.0), (0.0, 1.0))
+    assert anew[:10] == anew[10:] != rates((0.0, 1.0))[:10]
+    with pytest.raises(TypeError, match=r"part of the learning rate's course, 0 to 1; given: \(0.5, 0.5\)"):
+        Stage(share=1, views=views, loss=len, course=(0.5, 0.5))

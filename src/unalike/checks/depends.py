@@ -36,6 +36,8 @@ def chosen_parts(found: systems.System) -> list[Part]:
     metrics = [
         each for each in (claim.choose, *(measure.metric for measure in claim.measures)) if isinstance(each, str)
     ]
+    if found.paper.kind == "study":  # they are names of numbers in its own table
+        metrics = []
     parts = [part_of(measured)] if metrics else []
     parts += [part_of(function) for metric in metrics for function in functions_of(metric)]
     began = () if claim.start is None else systems.find(claim.start.system).paper.roles
@@ -49,5 +51,6 @@ PARTS = {
     "decoder": ("generation.py",),
     "search": ("searches.py", "ground.py"),
     "audit": ("auditing.py", "trial.py", "ground.py"),
+    "study": ("studies.py", "trial.py", "ground.py"),
 }
 """By kind of system, what of this room a result depends on."""

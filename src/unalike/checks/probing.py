@@ -204,7 +204,8 @@ def plan(
     tiny = ground_of(bed, small, scale)
     towers = {kind: tiny.build(kind, roles[kind], 0) for kind in kinds}
     packed: Any = {role: Unprepared() for kind in kinds for role in roles[kind]}
-    inputs = training.inputs_of(ground.collection, packed, roles, ground.train, label=bed.label)
+    extra = own.paper.extra
+    inputs = training.inputs_of(ground.collection, packed, roles, ground.train, label=bed.label, extra=extra)
     recipe = searches.COMMON if searched else trial.COMMON
     resolved = training.Training(**{"device": "cpu", "seed": seed, **options}).resolved(recipe, len(inputs))
     learner = training.assemble(
@@ -232,7 +233,7 @@ def sorted_options(options: Mapping[str, Any]) -> dict[str, Any]:
 def rates(span: Any, options: training.Training) -> list[float]:
     """The learning rate at nine places of a stage."""
     places = np.linspace(0, span.steps - 1, 9).round().astype(int)
-    return [training.learning_rate(int(place), span.steps, options) for place in places]
+    return [span.rate(span.start + int(place), options) for place in places]
 
 
 def orders(span: Any) -> list[str]:

@@ -36,6 +36,7 @@ from .labels import psp_at_5 as psp_at_5
 from .metrics import METRICS as METRICS
 from .metrics import Metric as Metric
 from .metrics import found_again as found_again
+from .metrics import measured as measured
 from .miniature import Scale as Scale
 from .modalities import accuracy_by_names as accuracy_by_names
 from .modalities import centres_apart as centres_apart
@@ -60,6 +61,8 @@ from .series import forecast_error as forecast_error
 from .series import kept_over_left_out as kept_over_left_out
 from .speech import codes_in_use as codes_in_use
 from .speech import letters_said as letters_said
+from .studies import Experiment as Experiment
+from .studies import Study as Study
 from .trial import Side as Side
 from .trial import Trial as Trial
 from .trial import run_trial as run_trial

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import numpy as np
 
 from unalike.claims.rows import Result, Row
+from unalike.claims.verdict import Effect
 from unalike.records import Modality
 
 COLOURS = {"holds": "#2b7a4b", "fails": "#b3382c", "open": "#6b6b6b"}
@@ -113,7 +114,16 @@ def measures(row: Row) -> list[str]:
             f"| {each.name}{kind} | {arms}, {each.better} is claimed{allowed} | {means} | {effect(each)} "
             f"| **{each.verdict}** | {floors} |"
         )
+    if row.numbers:
+        lines += ["", "| number | arm | mean [95% interval] |", "|---|---|---|"]
+        lines += [f"| {name} | {arm} | {mean(found)} |" for name, arm, found in row.numbers]
     return lines
+
+
+def mean(found: Effect) -> str:
+    """A number of a study's table, over the seeds."""
+    low, high = found.interval
+    return f"{found.value:.3g} [{low:.3g}, {high:.3g}]"
 
 
 STYLE: Any = {"svg.hashsalt": "unalike", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unalike import evaluation
+from unalike.records import needs
 
 if TYPE_CHECKING:  # system files name these metrics, and the list of systems imports no torch
     from unalike.claims.trial import Side, Trial
@@ -48,11 +49,13 @@ def neighbour_ranks(trial: Trial) -> evaluation.Ranks:
     return question.ranks(evaluation.item_knn(learnt, packed.items, lambda part: packed.flat(numbers[part])))
 
 
+@needs("learner")
 def hr_at_10(trial: Trial) -> float:
     """Share of the rows whose next item is among the first ten of the whole catalogue."""
     return float(evaluation.recall_at_k(ranks(trial), 10).mean())
 
 
+@needs("learner")
 def next_item_ndcg_at_10(trial: Trial) -> float:
     """NDCG of the first ten of the whole catalogue, of the one item that was chosen next."""
     return float(evaluation.ndcg(ranks(trial), 10).mean())

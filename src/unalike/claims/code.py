@@ -109,11 +109,15 @@ def outlined(path: Path, text: str) -> Outline:
 
 
 def strip(tree: ast.AST) -> None:
-    """Leave out of a syntax tree what no number can depend on: docstrings, annotations, the texts of errors."""
+    """Leave out of a syntax tree what no number can depend on: docstrings, annotations, the texts of errors.
+
+    So is what a metric declares that it needs (`unalike.records.needs`): it decides on floors, which a probe has.
+    """
     for node in ast.walk(tree):
         drop_docstring(node)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             node.returns = None
+            node.decorator_list = [each for each in node.decorator_list if not declares(each)]
         elif isinstance(node, ast.arg):
             node.annotation = None
         elif isinstance(node, ast.AnnAssign) and not is_registry(node):
@@ -122,6 +126,12 @@ def strip(tree: ast.AST) -> None:
             for each in ast.walk(node):
                 if isinstance(each, ast.Constant) and isinstance(each.value, str):
                     each.value = ""
+
+
+def declares(decorator: ast.expr) -> bool:
+    """Whether a decorator says what a metric needs."""
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return isinstance(called, ast.Name) and called.id == "needs"
 
 
 def normalized(source: str) -> str:

@@ -1,65 +1,44 @@
 """What a metric that is a function reaches without learning: the same function on a trial whose learner never learned.
 
-Whether a floor means anything, the function itself tells: one that asks for what training left behind, its log or what
-its loss saw, has none; one that asks for the learner has none of raw features, which come without one.
+Which floors mean something the metric declares (`unalike.records.needs`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
+from unalike.claims.metrics import metric_name
 from unalike.claims.searches import Searching
 from unalike.claims.trial import Trial
-
-
-class AsksForTraining(Exception):
-    """A metric asked a floor for what only a trained learner has."""
-
-
-class Untold:
-    """Stands where a floor has nothing: whoever looks at it learns that there is no such floor."""
-
-    def __getattribute__(self, name: str) -> NoReturn:
-        # Its class too: isinstance looks there.
-        raise AsksForTraining(name)
-
-    def __len__(self) -> int:
-        raise AsksForTraining("len")
-
-    def __iter__(self) -> Iterator[Any]:
-        raise AsksForTraining("iter")
-
-    def __getitem__(self, place: Any) -> NoReturn:
-        raise AsksForTraining("item")
-
-
-@dataclass
-class Floor(Trial):
-    """A trial without training, as far as metrics may look at it."""
-
-    def looks(self, size: int, count: int = 1, *, scored: bool = False) -> Iterator[Any]:
-        raise AsksForTraining("looks")
+from unalike.errors import SettingsError
+from unalike.records import needs_of
 
 
 def floor_of(metric: Callable[[Any], float], trial: Trial | Searching) -> float | None:
-    """What a metric gives of a trial that never learned; None where that means nothing.
+    """What a metric gives of a trial that never learned; None where that is no number, or means nothing.
 
     Args:
         metric: a function of the trial.
         trial: with an untrained learner, or with vectors alone.
+
+    Raises:
+        SettingsError: the metric fails because it asks for what it has not declared.
     """
-    nothing: Any = Untold()
-    bare: Any = replace(trial, log=nothing, scratch={})
-    if isinstance(trial, Trial):
-        told = {each.name: getattr(bare, each.name) for each in fields(Trial)}
-        bare = Floor(**told | ({"learner": nothing} if trial.learner is None else {}))
-    try:
-        value = float(metric(bare))
-    except AsksForTraining:
+    wanted = needs_of(metric)
+    bare = isinstance(trial, Trial) and trial.learner is None
+    if "training" in wanted or (bare and "learner" in wanted):
         return None
+    try:
+        value = float(metric(replace(trial, log=(), scratch={})))
+    except (AttributeError, AssertionError, IndexError, StopIteration, ValueError) as error:
+        where = "vectors without a learner" if bare else "a learner that was not trained"
+        raise SettingsError(
+            f"the metric {metric_name(metric)} fails on {where}, which it is compared with ({error}). If it asks for "
+            'the learner, or for what training leaves behind, declare it: @needs("learner"), @needs("training")'
+        ) from error
     # Such as a rank correlation with temperatures that are all alike before training.
     return value if math.isfinite(value) else None
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from unalike import data, evaluation, pairing, training
 from unalike.errors import DataError
+from unalike.records import needs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,11 +60,13 @@ def assigned(trial: Trial) -> np.ndarray:
     return np.asarray(trial.scratch["clusters of nodes"])
 
 
+@needs("learner")
 def cluster_accuracy(trial: Trial) -> float:
     """Share of the scored nodes in the right class, clusters and classes matched one to one as well as can be."""
     return evaluation.agreement(assigned(trial), trial.scored.labels()).accuracy
 
 
+@needs("learner")
 def cluster_nmi(trial: Trial) -> float:
     """Normalised mutual information of the scored nodes' clusters and classes."""
     return evaluation.agreement(assigned(trial), trial.scored.labels()).nmi
@@ -101,6 +104,7 @@ def edges_told(trial: Trial) -> float:
     return float(roc_auc_score(np.arange(len(near)) < len(joined), near))
 
 
+@needs("learner")
 def mean_cosine(trial: Trial) -> float:
     """Mean cosine of the outputs of two scored nodes: 1 where a graph has smoothed all of them into one."""
     from torch.nn.functional import normalize
@@ -110,6 +114,7 @@ def mean_cosine(trial: Trial) -> float:
     return float((vectors.sum(0).square().sum() - count) / (count * (count - 1)))
 
 
+@needs("training")
 def step_slope(trial: Trial, sizes: tuple[int, ...] = (2, 16)) -> float:
     """Log-log slope of the time of loss and gradient in the number of nodes: the training graph, several times over.
 

@@ -137,6 +137,11 @@ def check(
         memory=round(max(outcome.memory for outcome in done.values()), 0),
         versions=versions,
         pictures={name: outcomes[name, 0].curves for name in used_arms(claim) if outcomes[name, 0].curves},
+        tables={
+            name: {each: tuple(outcomes[name, seed].table[each] for seed in seen) for each in outcomes[name, 0].table}
+            for name in used_arms(claim)
+            if outcomes[name, 0].table
+        },
     )
 
 

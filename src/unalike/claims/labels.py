@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unalike import evaluation
+from unalike.records import needs
 
 if TYPE_CHECKING:  # system files name these metrics, and the list of systems imports no torch
     from torch import Tensor
@@ -51,17 +52,20 @@ def label_scores(trial: Trial, most: int = 2000) -> tuple[Tensor, Tensor]:
     return score(torch.from_numpy(trial.scored.vectors("text")[rows])), right
 
 
+@needs("learner")
 def precision_at_1(trial: Trial) -> float:
     """Share of the scored rows whose first label is right."""
     return float(ranking(trial).precision(1).mean())
 
 
+@needs("learner")
 def precision_at_5(trial: Trial) -> float:
     """Share of the first five labels of the scored rows that are right; of all where there are fewer."""
     found = ranking(trial)
     return float(found.precision(min(KEPT, found.labels)).mean())
 
 
+@needs("learner")
 def psp_at_5(trial: Trial) -> float:
     """The same, rare labels counting for more: by their propensities in the training rows."""
     (_, labels), rows, count = sets_of(trial.reference)
@@ -69,6 +73,7 @@ def psp_at_5(trial: Trial) -> float:
     return ranking(trial).psp(min(KEPT, count), weights)
 
 
+@needs("learner")
 def over_neighbours(trial: Trial) -> float:
     """P@1, less that of the labels of the ten training texts that share most of a text's tokens, weighted by TF-IDF."""
     from scipy import sparse

@@ -15,6 +15,7 @@ from unalike.claims.speech import letters_said
 from unalike.claims.trial import Trial
 from unalike.data import frequency_thirds
 from unalike.errors import SettingsError
+from unalike.records import needs
 from unalike.registry import Registry
 
 
@@ -201,6 +202,7 @@ def metric_name(metric: str | Callable[[Trial], float]) -> str:
     return metric if isinstance(metric, str) else metric.__name__.strip("_").replace("_", " ")
 
 
+@needs("learner")
 def found_again(trial: Trial) -> float:
     """Recall@1: a changed look at each scored row asks for the row it was made from.
 

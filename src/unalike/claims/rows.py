@@ -94,6 +94,7 @@ class Row:
         confirmed: where the code has changed since, what was repeated on the code that is named, to the same bits, and
             the code that all of it was measured on (``from``); ``floors``: the measures that got floors then, for which
             models that never learned read the test rows once more.
+        tables: of a study, by arm every named number of its tables, one value a seed.
     """
 
     slug: str
@@ -113,6 +114,7 @@ class Row:
     versions: Mapping[str, str]
     pictures: Mapping[str, Any] = field(default_factory=dict)
     confirmed: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
 
     @cached_property
     def results(self) -> list[Result]:
@@ -122,6 +124,11 @@ class Row:
     def first(self) -> Result:
         """The measure that the board shows."""
         return self.results[0]
+
+    @cached_property
+    def numbers(self) -> list[tuple[str, str, Effect]]:
+        """Of a study, every named number of every arm: its name, the arm, and mean and interval over the seeds."""
+        return [(name, arm, judge(values)) for arm, table in self.tables.items() for name, values in table.items()]
 
     @property
     def mechanism(self) -> Verdict | None:

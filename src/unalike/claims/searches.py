@@ -147,7 +147,8 @@ def run_search(
     tower = ground.build("text", roles["text"], weights)
     learned = ground.collection.select(ground.train)
     packed = {role: tower.prepare(learned[role]) for role in roles["text"]}
-    inputs = training.inputs_of(learned, packed, roles, np.arange(len(learned)), label=ground.bed.label)
+    every, extra = np.arange(len(learned)), found.paper.extra
+    inputs = training.inputs_of(learned, packed, roles, every, label=ground.bed.label, extra=extra)
     resolved = training.Training(**{"device": "cpu", "seed": seed, **options}).resolved(COMMON, len(inputs))
     chosen = read_dataclass(found.settings, dict(settings), f"settings of {found.slug}")
     learner = training.assemble(partial(build or found.build, chosen), {"text": tower}, roles, inputs, resolved)

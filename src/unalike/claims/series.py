@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unalike import encoders, evaluation, training
+from unalike.records import needs
 
 if TYPE_CHECKING:
     from unalike.claims.trial import Trial
 
 
+@needs("learner")
 def forecast_error(trial: Trial) -> float:
     """Mean squared error of the next third of each scored series, in variances of the training rows.
 
@@ -34,6 +36,7 @@ def forecast_error(trial: Trial) -> float:
     return evaluation.rolling_forecast(last, learnt, asked, learnt.shape[2] // 3).mse
 
 
+@needs("learner")
 def kept_over_left_out(trial: Trial) -> float:
     """Accuracy on what an augmenter's gates keep less that on what they leave out, both raw and of the same energy."""
     import torch

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unalike.records import needs
+
 if TYPE_CHECKING:
     from unalike.claims.trial import Trial
 
@@ -59,6 +61,7 @@ def _asked(letter: str, known: list[set[str]], truth: list[set[str]]) -> bool:
     return all(LEAST <= count <= len(side) - LEAST for count, side in zip(counts, (known, truth), strict=True))
 
 
+@needs("learner")
 def codes_in_use(trial: Trial) -> float:
     """Perplexity of the codes that the scored recordings get: 1, if they all get the same, to the codebook's size."""
     import torch

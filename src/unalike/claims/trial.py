@@ -70,6 +70,8 @@ class Trial:
         log: the rows of training metrics (``step``, ``loss``, ...).
         settings: the system's resolved settings.
         steps: optimiser steps made.
+        after: by stage the same rows by the vectors that they had when that stage of the training ended, for a metric
+            that needs them (`unalike.records.needs`): what is forgotten of a first task after a second.
         scratch: for metrics that share a costly intermediate result.
     """
 
@@ -81,6 +83,7 @@ class Trial:
     log: Sequence[Mapping[str, float]] = ()
     settings: Any = None
     steps: int = 0
+    after: tuple[Trial, ...] = ()
     scratch: dict[str, Any] = field(default_factory=dict)
 
     def looks(self, size: int, count: int = 1, *, scored: bool = False) -> Iterator[Any]:
@@ -117,6 +120,7 @@ class Trial:
             learner=None,
             reference=replace(self.reference, spaces=reference),
             scored=replace(self.scored, spaces=scored),
+            after=tuple(each.with_vectors(reference, scored) for each in self.after),
             scratch={},
         )
 
@@ -124,12 +128,18 @@ class Trial:
         """The control: the classes of training and scored rows permuted, so that every metric of them must fall to
         its floor."""
         rng = np.random.default_rng(self.seed)
+        learnt, asked = (rng.permutation(len(side)) for side in (self.reference, self.scored))
 
-        def permuted(side: Side) -> Side:
-            order = rng.permutation(len(side))
+        def permuted(side: Side, order: np.ndarray) -> Side:
             return replace(side, classes={role: codes[order] for role, codes in side.classes.items()})
 
-        return replace(self, reference=permuted(self.reference), scored=permuted(self.scored), scratch={})
+        return replace(
+            self,
+            reference=permuted(self.reference, learnt),
+            scored=permuted(self.scored, asked),
+            after=tuple(each.shuffled() for each in self.after),
+            scratch={},
+        )
 
 
 def resolve(found: Any, arm_settings: Mapping[str, Any]) -> Any:
@@ -149,6 +159,7 @@ def run_trial(
     test: Sealed | None,
     start: Mapping[str, Mapping[str, torch.Tensor]] | None = None,
     look: str = "paper",
+    after: bool = False,
 ) -> Trial:
     """Train one arm at one seed.
 
@@ -166,6 +177,7 @@ def run_trial(
         test: the sealed test rows, opened here; None scores the validation rows.
         start: by kind the weights of pretrained encoders.
         look: name of the picture views that replace the system's own.
+        after: whether the vectors at the end of each stage are kept.
     """
     kinds = list(dict.fromkeys(role.split(":")[0] for role in found.paper.roles))
     roles = ground.roles(kinds)
@@ -174,7 +186,8 @@ def run_trial(
     packed = {role: towers[kind].prepare(ground.collection[role]) for kind in kinds for role in roles[kind]}
     for kind, state in (start or {}).items():
         towers[kind].load_state_dict(state)
-    inputs = training.inputs_of(ground.collection, packed, roles, ground.train, label=ground.bed.label)
+    extra = found.paper.extra
+    inputs = training.inputs_of(ground.collection, packed, roles, ground.train, label=ground.bed.label, extra=extra)
     resolved = training.Training(**{"device": "cpu", "seed": seed, **options}).resolved(COMMON, len(inputs))
     chosen = resolve(found, settings)
     learner = training.assemble(
@@ -186,18 +199,31 @@ def run_trial(
         view=views.chosen(look, ground.bed.size),
         classes=class_count(ground),
     )
-    log = trained(learner, inputs, resolved)
     scored = ground.validation if test is None else test.open()
-    return Trial(
+
+    def seen() -> tuple[Side, Side]:
+        with training.evaluating(learner.module):
+            reference, asked = (side(ground, learner, roles, packed, rows, extra) for rows in (ground.train, scored))
+        return reference, asked
+
+    ended: list[tuple[Side, Side]] = []
+    log = trained(learner, inputs, resolved, on_stage=lambda number: ended.append(seen()) if after else None)
+    learner.module.eval()
+    reference, asked = seen()
+    trial = Trial(
         arm=arm,
         seed=seed,
         learner=learner,
-        reference=side(ground, learner, roles, packed, ground.train),
-        scored=side(ground, learner, roles, packed, scored),
+        reference=reference,
+        scored=asked,
         log=log,
         settings=chosen,
         steps=resolved.total_steps(len(inputs)),
     )
+    if after:  # of what never learned, each stage ends as it began
+        ended = ended or [(reference, asked)] * len(learner.phases)
+        trial.after = tuple(trial.with_vectors(one.spaces, other.spaces) for one, other in ended)
+    return trial
 
 
 def class_count(ground: Ground) -> int:
@@ -206,10 +232,15 @@ def class_count(ground: Ground) -> int:
     return len(label.names) if isinstance(label, LabelColumn) else 0
 
 
-def trained(learner: Learner, inputs: Inputs, options: training.Training) -> list[Mapping[str, float]]:
+def trained(
+    learner: Learner,
+    inputs: Inputs,
+    options: training.Training,
+    on_stage: Callable[[int], None] = lambda number: None,
+) -> list[Mapping[str, float]]:
     """Train a learner, unless the learning rate is zero; the rows of training metrics."""
     log: list[Mapping[str, float]] = []
-    listener = training.Listener(on_step=lambda step, total, row: log.append(row))
+    listener = training.Listener(on_step=lambda step, total, row: log.append(row), on_stage=on_stage)
     if options.learning_rate:
         training.train(learner, inputs, options, listener=listener)
     return log
@@ -225,6 +256,7 @@ def side(
     roles: Mapping[str, Sequence[str]],
     packed: Mapping[str, Prepared],
     rows: np.ndarray,
+    extra: Sequence[str] = (),
 ) -> Side:
     """Rows of the ground through a learner."""
     collection = ground.collection
@@ -234,7 +266,7 @@ def side(
         spaces={role: training.embed(learner, role.split(":")[0], packed[role], rows) for role in served},
         classes={role: collection[role].codes[rows] for role in collection.roles("label")},  # type: ignore[attr-defined]
         label=ground.bed.label,
-        inputs=training.inputs_of(collection, packed, roles, rows, label=ground.bed.label),
+        inputs=training.inputs_of(collection, packed, roles, rows, label=ground.bed.label, extra=extra),
     )
 
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unalike import training
+from unalike.records import needs
 
 if TYPE_CHECKING:
     from unalike.claims.trial import Trial
 
 
+@needs("learner")
 def completed(trial: Trial) -> float:
     """Share of the scored rows whose entry of the first kind is found from the entries of all other kinds.
 

@@ -44,7 +44,8 @@ class Outcome:
 
     values: by position of the measure; choice: the validation score while tuning; floors: by position and name;
     curves: for the system's page; reads: how often the test split was opened; seconds: of a core, whoever else waits
-    for it; memory in MiB; settings: of the system and of the training, resolved; data: fingerprint of the bed.
+    for it; memory in MiB; settings: of the system and of the training, resolved; data: fingerprint of the bed; table:
+    of a study, all of its numbers.
     """
 
     values: Mapping[str, float] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class Outcome:
     memory: float = 0.0
     settings: Mapping[str, Any] = field(default_factory=dict)
     data: str = ""
+    table: Mapping[str, float] = field(default_factory=dict)
 
 
 Runner = Callable[[Sequence[Job], Callable[[Job, Outcome], None]], None]

@@ -71,11 +71,14 @@ def show_list(listed: list[System]) -> None:
 
 def wanted(paper: Paper) -> list[str]:
     """What a system learns from beside its roles."""
-    return [name for name, needed in (("label", paper.labels), ("target", paper.targets)) if needed]
+    named = [name for name, needed in (("label", paper.labels), ("target", paper.targets)) if needed]
+    return [*named, *paper.extra]
 
 
 def show_card(system: System) -> None:
     """A system's card: what it changes, its paper, its settings and where each value comes from, its claim."""
+    from unalike.systems import HOW
+
     paper = system.paper
     out.print(escape(inspect.cleandoc(system.module.__doc__ or "")))
     venue = f", {paper.venue}" if paper.venue else ""
@@ -83,8 +86,8 @@ def show_card(system: System) -> None:
     out.print(escape(f"\nPaper: {paper.authors}. {paper.title}. {paper.year}{venue}{arxiv}."))
     if paper.roles or paper.kind == "learner":
         out.print(escape(f"Learns from: {', '.join((*paper.roles, *wanted(paper))) or ANY}"))
-    else:
-        out.print(f"Kind: {paper.kind}")
+    if paper.kind != "learner":
+        out.print(f"Kind: {paper.kind}, used by {HOW[paper.kind]} {paper.slug}", markup=False)
     out.print(escape(f"Claim: {system.claim.sentence}"))
     if system.claim.baseline:
         out.print(f"Baseline: {system.claim.baseline}")

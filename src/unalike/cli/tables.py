@@ -165,7 +165,7 @@ def show_row(row: Row, words: Mapping[str, str] = {}) -> None:
         row: what was measured of a claim, or of two systems.
         words: what to print in place of some verdicts.
     """
-    from unalike.claims.board import effect
+    from unalike.claims.board import effect, mean
 
     slugs = {"system": row.slug, "baseline": row.baseline or "baseline"}
     for result in row.results:
@@ -181,6 +181,11 @@ def show_row(row: Row, words: Mapping[str, str] = {}) -> None:
             lines = broken(text, out.width - 10 if out.is_terminal else len(text), "; ")
             for number, line in enumerate(lines if text else []):
                 out.print(f"  {name if number == 0 else '':<6}  {line}", markup=False, soft_wrap=True)
+    if row.numbers:
+        listing = Listing([Column("number"), Column("arm"), Column("mean [95% interval]", right=True)])
+        for name, arm, found in row.numbers:
+            listing.add(name, arm, mean(found))
+        listing.show(out)
     out.print(
         f"{len(row.seeds)} pairs, {row.seconds['all']:.0f} s, largest process {row.memory:.0f} MiB, "
         f"each trial opened the test split {' or '.join(map(str, row.reads))} time"

@@ -101,8 +101,8 @@ def prepared(encoder: encoders.Encoder, column: Column) -> encoders.Prepared:
 
 def inputs_of(spec: Spec, ready: Ready) -> training.Inputs:
     """The training rows of what a specification learns from."""
-    rows = ready.collection.splits["train"]
-    return training.inputs_of(ready.collection, ready.packed, spec.roles, rows, same=ready.same)
+    rows, extra = ready.collection.splits["train"], systems.find(spec.system).paper.extra
+    return training.inputs_of(ready.collection, ready.packed, spec.roles, rows, same=ready.same, extra=extra)
 
 
 def make_learner(spec: Spec, ready: Ready, inputs: training.Inputs) -> training.Learner:

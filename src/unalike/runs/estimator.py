@@ -81,20 +81,13 @@ class ContrastiveTransformer(TransformerMixin, BaseEstimator):
         settings = Training(**options, seed=seed, device="cpu").resolved(found.recipe, len(rows))
         column = ArrayColumn(rows.astype(np.float32))
         encoder = encoders.build_encoder("mlp", [column], width=self.width, seed=seed)
-        assert settings.batch_size is not None
         same = find_same(Collection({"array": column}, name="rows")).table
-        task = training.Task(
-            encoders={"array": encoder},
-            roles={"array": ("array",)},
-            rows=len(rows),
-            steps=settings.total_steps(len(rows)),
-            steps_per_epoch=max(1, len(rows) // settings.batch_size),
-            codes=same.shape[1],
-        )
+        inputs = training.Inputs({"array": encoder.prepare(column)}, same=same)
+        task = training.task_of({"array": encoder}, {"array": ("array",)}, inputs, settings)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             learner = found.build(resolved, task)
-        training.train(learner, training.Inputs({"array": encoder.prepare(column)}, same=same), settings)
+        training.train(learner, inputs, settings)
         # Vectors are made in float64, so that a row's vector does not depend on the rows beside it.
         self.encoder_ = encoder.eval().double().requires_grad_(False)
         return self

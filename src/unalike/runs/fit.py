@@ -241,7 +241,7 @@ def execute(
         found = measured(learner, ready, untrained, spec, device)
         weights = processes.whole(learner.module.state_dict())
     if processes.leads:
-        record |= {"spec": spec.to_json(), **built(learner, ready, spec)}
+        record |= {"spec": spec.to_json(), **built(learner, ready, spec, inputs)}
         record |= {
             "notes": [*ready.collection.notes, *outcome.notes],
             "skipped": [{"id": each.id, "reason": each.reason} for each in ready.collection.skipped],
@@ -271,9 +271,11 @@ def build(
     return ready, spec, inputs, learner
 
 
-def built(learner: training.Learner, ready: Ready, spec: Spec) -> dict[str, Any]:
+def built(learner: training.Learner, ready: Ready, spec: Spec, inputs: training.Inputs) -> dict[str, Any]:
     """The entries of a record from which a run builds its system again."""
-    rows = len(ready.collection.splits["train"])
+    label = ready.collection.label
+    classes = 0 if label is None else len(label.names)
+    task = training.task_of(ready.towers, spec.roles, inputs, spec.training, classes=classes)
     return {
         # The encoders that the system is built from; those that serve may be made of several (an ensemble).
         "encoders": {kind: encoder.config() for kind, encoder in ready.towers.items()},
@@ -284,10 +286,6 @@ def built(learner: training.Learner, ready: Ready, spec: Spec) -> dict[str, Any]
             if any(module is encoder for module in learner.modules.values())
         },
         "kinds": list(learner.encoders),
-        "task": {
-            "rows": rows,
-            "steps": spec.training.total_steps(rows),
-            "classes": 0 if ready.collection.label is None else len(ready.collection.label.names),
-            "codes": 0 if ready.same is None else ready.same.table.shape[1],
-        },
+        "task": {"rows": task.rows, "steps": task.steps, "classes": task.classes, "codes": task.codes}
+        | ({"extra": dict(task.extra)} if task.extra else {}),
     }

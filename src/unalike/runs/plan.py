@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from unalike import systems
+from unalike import systems, training
 from unalike.data import Collection, Column, separated
 from unalike.data.clicks import ROLES as EVENT_ROLES
 from unalike.data.gathering import Source
@@ -137,11 +137,12 @@ def rows_for(
         DataError: the collection lacks what the system learns from.
     """
     kinds = kinds_of(found.paper, collection)
+    beside = ("array:target", *(f"array:{name}" for name in found.paper.extra))
     roles = {
         kind: tuple(
             role
             for role in collection.roles(kind)
-            if role not in (*unseen, "array:target") and reads(found.paper, role) and collection[role].present.any()
+            if role not in (*unseen, *beside) and reads(found.paper, role) and collection[role].present.any()
         )
         for kind in kinds
     }
@@ -166,6 +167,8 @@ def rows_for(
             f"{found.slug} learns to predict a number and {collection.name} names none. Name its column with --target "
             "COLUMN (in Python roles={'array:target': COLUMN}), or choose another system (unalike systems)."
         )
+    if found.paper.extra:
+        training.extra_of(collection, found.paper.extra)  # an error where one is missing
     usable = usable_rows(collection, found.paper.roles, roles, labels=found.paper.labels, targets=found.paper.targets)
     return usable, roles
 
@@ -184,7 +187,7 @@ def reads(paper: Paper, role: str) -> bool:
 def check_named(found: systems.System, collection: Collection, source: Source, unseen: Sequence[str]) -> None:
     """Raise a `DataError` for roles that the user named and the system does not read."""
     known = kinds_of(found.paper, collection)
-    beside = (*EVENT_ROLES, *GRAPH_ROLES, *unseen, "array:target")
+    beside = (*EVENT_ROLES, *GRAPH_ROLES, *unseen, "array:target", *(f"array:{name}" for name in found.paper.extra))
     unread = [
         role
         for role in source.roles

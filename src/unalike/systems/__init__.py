@@ -85,7 +85,7 @@ class System:
     ``build`` takes the settings, and what its kind needs besides: a learner a `unalike.training.Task`, for which it
     gives a `unalike.training.Learner`; a decoder nothing, for which it gives a `unalike.decoding.Decoder`; an adapter
     nothing, for which it gives a `unalike.adapting.Adapter`; an audit nothing, for which it gives a
-    `unalike.audit.Audit`.
+    `unalike.audit.Audit`; a study nothing, for which it gives a `unalike.claims.Study`.
     """
 
     paper: Paper
@@ -138,6 +138,7 @@ HOW = {
     "adapter": "unalike adapt RUN --shots LABELS --system",
     "decoder": "unalike generate MODEL --decoder",
     "audit": "unalike audit RUN --repair CLEAN --system",
+    "study": "unalike check",
 }
 """How the systems of a kind are used, up to their slug."""
 

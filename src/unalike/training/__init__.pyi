@@ -1,4 +1,5 @@
-from .assemble import assemble as assemble
+from .assembling import assemble as assemble
+from .assembling import task_of as task_of
 from .batch import Batch as Batch
 from .batch import Inputs as Inputs
 from .checkpoint import Checkpoints as Checkpoints
@@ -20,6 +21,7 @@ from .graphs import graph_order as graph_order
 from .graphs import node_parts as node_parts
 from .group import Group as Group
 from .inputs import Rows as Rows
+from .inputs import extra_of as extra_of
 from .inputs import inputs_of as inputs_of
 from .inputs import text_codes as text_codes
 from .learner import Learner as Learner
@@ -41,12 +43,18 @@ from .modalities import one_entry as one_entry
 from .optimizers import LARS as LARS
 from .optimizers import learning_rate as learning_rate
 from .optimizers import make_optimizer as make_optimizer
+from .order import AmongRows as AmongRows
 from .order import Order as Order
 from .order import ShuffledOrder as ShuffledOrder
 from .order import step_generator as step_generator
 from .order import stream_seed as stream_seed
 from .recorder import current_recorder as current_recorder
 from .recorder import recording as recording
+from .rounds import Averaging as Averaging
+from .rounds import Client as Client
+from .rounds import Exchange as Exchange
+from .rounds import Sent as Sent
+from .rounds import federated as federated
 from .samplers import ClassBalanced as ClassBalanced
 from .samplers import DistinctClusters as DistinctClusters
 from .samplers import SameCluster as SameCluster

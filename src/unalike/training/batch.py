@@ -27,6 +27,8 @@ class Inputs:
         same: codes of what each row holds, int64 ``(N, K)``, -1 for nothing: rows that share one are not each other's
             negatives (`unalike.pairing.Sparing`). None where every row is its own.
         hard: by role of hard negatives, codes ``(N,)`` of the same numbering.
+        extra: by name what else is known of each row (client, domain, time, group), ``(N, ...)``: int64 codes, -1 where
+            unknown, or float32 numbers. Those that a system's record names (`unalike.records.Paper`) are there.
     """
 
     prepared: Mapping[str, Prepared]
@@ -36,6 +38,7 @@ class Inputs:
     targets: np.ndarray | None = None
     same: np.ndarray | None = None
     hard: Mapping[str, np.ndarray] = field(default_factory=dict)
+    extra: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.prepared.values())))
@@ -100,6 +103,11 @@ class Batch:
         """Codes of the hard negatives of a role, int64 ``(B,)``; None where nothing is known."""
         codes = self.inputs.hard.get(role)
         return None if codes is None else torch.from_numpy(codes[self.rows]).to(self.device)
+
+    @property
+    def extra(self) -> dict[str, Tensor]:
+        """By name what else is known of the rows, ``(B, ...)``: int64 codes or float32 numbers."""
+        return {name: torch.from_numpy(each[self.rows]).to(self.device) for name, each in self.inputs.extra.items()}
 
     def role(self, name: str) -> Any:
         """The entries of one role: uint8 ``(B, 3, H, W)``, `Tokens`, float ``(B, F)``."""

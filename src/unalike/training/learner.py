@@ -53,6 +53,7 @@ class Task:
         steps_per_epoch: optimiser steps an epoch.
         classes: number of classes, 0 without labels.
         codes: how many codes of what it holds a row has (`Inputs.same`), 0 where every row is its own.
+        extra: by name how many codes there are of what else is known of each row (`Inputs.extra`): of clients, domains.
     """
 
     encoders: Mapping[str, Encoder]
@@ -63,6 +64,7 @@ class Task:
     view: Mapping[str, View] = field(default_factory=dict)
     classes: int = 0
     codes: int = 0
+    extra: Mapping[str, int] = field(default_factory=dict)
 
     def queue(self, size: int) -> dict[str, int]:
         """The size of a queue of keys, and how many codes it keeps with each of them, as `unalike.pairing.Queue` asks.

@@ -30,7 +30,6 @@ from unalike.training.checkpoint import (
 )
 from unalike.training.group import Group
 from unalike.training.learner import Learner
-from unalike.training.optimizers import learning_rate
 from unalike.training.order import Order, step_generator, stream_seed
 from unalike.training.recorder import current_recorder
 from unalike.training.settings import Training
@@ -47,10 +46,15 @@ class Interrupted(TrainingError):
 
 @dataclass
 class Listener:
-    """Who hears of the training: a progress bar, a TensorBoard writer. Every part is optional."""
+    """Who hears of the training: a progress bar, a TensorBoard writer. Every part is optional.
+
+    on_step: each step, the number of all, and the row of its metrics; on_note: each note; on_stage: the number of each
+    stage that has ended.
+    """
 
     on_step: Callable[[int, int, Mapping[str, float]], None] = lambda step, total, row: None
     on_note: Callable[[str], None] = lambda text: None
+    on_stage: Callable[[int], None] = lambda number: None
 
 
 @dataclass
@@ -149,6 +153,14 @@ def begin_stage(
     if found is not None:
         moving.restore(found, processes)
     return moving
+
+
+def end_stage(span: Span, inputs: Inputs, training: Training, listener: Listener) -> None:
+    """What is to be done once after the last step of a stage; whatever is saved is saved afterwards."""
+    if span.stage.end is not None:
+        torch.manual_seed(stream_seed(training.seed, "dropout", 2**33 + span.number))
+        span.stage.end(inputs)
+    listener.on_stage(span.number)
 
 
 def run_step(stage: Stage, views: Any, moving: Moving, training: Training, processes: Group) -> float:
@@ -254,7 +266,7 @@ def train(
             moving = begin_stage(learner, span, inputs, training, found if step > span.start else None, processes)
             found = None  # its tensors are in place
             for epoch, rows in span.batches(step, inputs, training.seed):
-                rate = learning_rate(step - span.start, span.steps, training)
+                rate = span.rate(step, training)
                 for group in moving.optimizer.param_groups:
                     group["lr"] = rate
                 torch.manual_seed(stream_seed(training.seed, "dropout", step))
@@ -277,6 +289,8 @@ def train(
                     moving.average.update_parameters(learner.module)
                     if step == span.stop:
                         learner.module.load_state_dict(moving.average.module.state_dict())
+                if step == span.stop:
+                    end_stage(span, inputs, training, listener)
                 if recorder is not None:
                     recorder.step(loss)
                 row: dict[str, float] = {"step": step, "epoch": epoch, "loss": loss, "learning_rate": rate}

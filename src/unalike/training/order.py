@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 import torch
+
+from unalike.errors import DataError
 
 STREAMS = {"order": 1, "views": 2, "dropout": 3, "weights": 4, "probe": 5}
 
@@ -54,3 +56,33 @@ class ShuffledOrder:
         order = np.random.default_rng(stream_seed(self.seed, "order", number)).permutation(self.rows)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             yield order[start : start + self.batch_size]
+
+
+class AmongRows:
+    """Shuffled epochs of some rows alone: those of a task, a domain, a client.
+
+    Args:
+        rows: their numbers.
+        batch_size, seed: as of `ShuffledOrder`.
+
+    Raises:
+        DataError: there are no rows.
+
+    Example:
+        >>> from unalike.training import AmongRows
+        >>> [sorted(rows.tolist()) for rows in AmongRows([3, 5, 8], 4, seed=0).epoch(0)]
+        [[3, 5, 8]]
+    """
+
+    def __init__(self, rows: Sequence[int] | np.ndarray, batch_size: int, seed: int) -> None:
+        self.rows = np.asarray(rows, np.int64)
+        if not len(self.rows):
+            raise DataError("an order of batches needs a row at least; none is left")
+        self.order = ShuffledOrder(len(self.rows), batch_size, seed)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def epoch(self, number: int) -> Iterator[np.ndarray]:
+        """The batches of one epoch: int64 row numbers of the training data."""
+        return (self.rows[batch] for batch in self.order.epoch(number))

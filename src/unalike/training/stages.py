@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from unalike.errors import SettingsError, TrainingError
 from unalike.training.batch import Batch, Inputs
+from unalike.training.optimizers import learning_rate
 from unalike.training.order import Order, ShuffledOrder, stream_seed
+from unalike.training.settings import Training
 
 Update = tuple[Tensor, Iterable[nn.Parameter]]
 """A loss and the parameters that it may move."""
@@ -26,7 +28,7 @@ MakeOrder = Callable[[Inputs, int, int], Order]
 class Stage:
     """One part of a training that has several: its own views, loss, batches, and modules that it moves.
 
-    The optimiser and the course of the learning rate start anew with each stage.
+    The optimiser starts anew with each stage, and so does the course of the learning rate unless ``course`` says where.
 
     Args:
         share: of all steps, relative to the other stages' shares.
@@ -37,14 +39,18 @@ class Stage:
         begin: called once with the training rows when the stage begins, before its optimiser is made (clusters of
             the last stage's vectors, fresh weights). A resumed run does not call it again: what it computes must lie in
             parameters or buffers of the learner's modules, and be written there in place.
+        end: called once with the training rows when the stage ends, after its last step; for what it computes the same
+            holds (a copy of the model as the next stage's teacher, what a client sends to its server).
         before_epoch: called with the epoch number and the training rows before the epoch's first batch; for what it
             computes the same holds. Epochs are counted through all stages.
         after_step: called with the step number, counted through all stages, after each optimiser step.
         trains: names of the modules whose parameters the stage moves; all that are not frozen if None. The others
             are in evaluation mode while the stage lasts, but for frozen ones (teachers).
+        course: from where to where it takes the course of the learning rate, all of it unless given: a second stage at
+            ``(0.5, 1.0)`` goes on in the middle.
 
     Raises:
-        TypeError: it has neither a loss nor updates, or both, or no positive share.
+        TypeError: it has neither a loss nor updates, or both, or no positive share, or no part of the course.
     """
 
     share: float
@@ -53,15 +59,19 @@ class Stage:
     updates: Callable[[Any], Iterator[Update]] | None = None
     order: MakeOrder | None = None
     begin: Callable[[Inputs], None] | None = None
+    end: Callable[[Inputs], None] | None = None
     before_epoch: Callable[[int, Inputs], None] | None = None
     after_step: Callable[[int], None] | None = None
     trains: tuple[str, ...] | None = None
+    course: tuple[float, float] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
         if (self.loss is None) == (self.updates is None):
             raise TypeError("a learner or stage has either a loss or updates, and not both")
         if not self.share > 0:
             raise TypeError(f"a stage's share of the steps is above 0; given: {self.share}")
+        if not 0 <= self.course[0] < self.course[1] <= 1:
+            raise TypeError(f"a stage takes a part of the learning rate's course, 0 to 1; given: {self.course}")
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,12 @@ class Span:
     @property
     def steps(self) -> int:
         return self.stop - self.start
+
+    def rate(self, step: int, training: Training) -> float:
+        """The learning rate of one of its steps."""
+        first, last = self.stage.course
+        total = max(1, round(self.steps / (last - first)))
+        return learning_rate(round(first * total) + step - self.start, total, training)
 
     def batches(self, step: int, inputs: Inputs, seed: int) -> Iterator[tuple[int, np.ndarray]]:
         """Epoch and rows of each step from ``step`` to the end of the stage; calls ``before_epoch`` between them.

@@ -11,6 +11,7 @@ from unalike.checks.works.base import Work
 from unalike.checks.works.decoder import DecoderWork
 from unalike.checks.works.learner import LearnerWork
 from unalike.checks.works.search import SearchWork
+from unalike.checks.works.study import StudyWork
 from unalike.records import SearchBed
 
 
@@ -21,5 +22,10 @@ def work_of(found: systems.System) -> type[Work]:
     return WORK.get(found.paper.kind, LearnerWork)
 
 
-WORK: Mapping[str, type[Work]] = {"adapter": AdapterWork, "audit": AuditWork, "decoder": DecoderWork}
+WORK: Mapping[str, type[Work]] = {
+    "adapter": AdapterWork,
+    "audit": AuditWork,
+    "decoder": DecoderWork,
+    "study": StudyWork,
+}
 """What carries out the claims of systems that are no learners."""

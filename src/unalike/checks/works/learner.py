@@ -16,7 +16,7 @@ from unalike.claims.floors import floors_of
 from unalike.claims.harness import measured_arms
 from unalike.claims.metrics import measured, named
 from unalike.claims.trial import floors, run_trial
-from unalike.records import Arm, Claim
+from unalike.records import Arm, Claim, needs_of
 from unalike.runs.plan import kinds_of
 
 
@@ -45,6 +45,7 @@ class LearnerWork(Work):
             test=sealed if job.stage == "score" else None,
             start=pretrained(claim, job.seed, self.scale),
             look=claim.views,
+            after=asks_for_stages(claim),
         )
         self.watch(trial)
         if job.stage == "tune":
@@ -62,6 +63,11 @@ class LearnerWork(Work):
             settings=resolved(found, arm, trial.settings, options | {"steps": trial.steps}),
             data=f"{ground.bed.set}:{ground.collection.fingerprint()}",
         )
+
+
+def asks_for_stages(claim: Claim) -> bool:
+    """Whether a metric of the claim needs the vectors at the end of each stage."""
+    return any("stages" in needs_of(each) for each in (claim.choose, *(measure.metric for measure in claim.measures)))
 
 
 def reading(found: systems.System, ground: Ground) -> systems.System:
@@ -91,6 +97,7 @@ def beside(
         seed=job.seed,
         test=Sealed(ground.test),
         look=claim.views,
+        after=asks_for_stages(claim),
     )
     result: dict[str, dict[str, float]] = {}
     others: dict[str, Trial] = {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from unalike import claims, encoders, evaluation, objectives, training, views
-from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
+from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe, needs
 
 PAPER = Paper(
     number=35,
@@ -114,11 +114,13 @@ def held_out_views(trial):
         return learned_views(trial.learner.modules, [trial.learner.modules["encoder"](each).vector for each in copies])
 
 
+@needs("training")
 def likeness_of_views(trial):
     first, second = held_out_views(trial)
     return (first * second).sum(1).mean()
 
 
+@needs("training")
 def rank_of_views(trial):
     return evaluation.effective_rank(held_out_views(trial)[0].numpy())
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from unalike import encoders, objectives, training, views
-from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
+from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe, needs
 
 PAPER = Paper(
     number=33,
@@ -77,12 +77,14 @@ def costs(trial):
     return own, apart[~torch.eye(len(apart), dtype=torch.bool)].view(len(apart), -1)
 
 
+@needs("training")
 def farthest_positive(trial):
     """Distance of the farthest of a look's other looks, in units of the mean distance of other pictures."""
     own, apart = costs(trial)
     return own[:, -1].mean() / apart.mean()
 
 
+@needs("training")
 def nearest_negatives(trial):
     """Mean distance of the nearest hundredth of other pictures, in units of the mean distance."""
     _, apart = costs(trial)

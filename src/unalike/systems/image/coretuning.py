@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from unalike import encoders, evaluation, objectives, training, views
-from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe, Start
+from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe, Start, needs
 
 PAPER = Paper(
     number=116,
@@ -91,11 +91,13 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
     return training.Learner(modules=modules, encoders={"image": encoder}, stages=tuple(stages))
 
 
+@needs("learner")
 def accuracy(trial):  # the classifier has no bias, so that vectors of unit length do
     scores = trial.scored.vectors() @ trial.learner.modules["classifier"].weight.detach().numpy().T
     return (scores.argmax(axis=1) == trial.scored.labels()).mean()
 
 
+@needs("learner")
 def attacked_accuracy(trial):
     """The same after each pixel was moved by 4/255 to where the cross-entropy rises (fast gradient sign method)."""
     import torch

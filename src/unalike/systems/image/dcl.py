@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from unalike import encoders, objectives, training, views
-from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
+from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe, needs
 
 PAPER = Paper(
     number=36,
@@ -72,10 +72,12 @@ def couplings(trial, size):
     return torch.cat(factors)
 
 
+@needs("training")
 def coupling_lost_in_small_batches(trial):
     return couplings(trial, 512).mean() - couplings(trial, 8).mean()
 
 
+@needs("training")
 def erratic_coupling_of_small_batches(trial):
     return couplings(trial, 8).std() - couplings(trial, 512).std()
 

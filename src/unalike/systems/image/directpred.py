@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from unalike import encoders, evaluation, objectives, training, views
-from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
+from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe, needs
 
 PAPER = Paper(
     number=115,
@@ -105,11 +105,13 @@ def projections(trial):
     return modules["projector"](modules["encoder"](looks[0]).vector).detach()
 
 
+@needs("training")
 def rank(trial):
     """Effective rank of the projections; 1 where all are one vector."""
     return evaluation.effective_rank(encoders.unit(projections(trial)).numpy())
 
 
+@needs("training")
 def alignment(trial):
     """Mean cosine of W v and v over eigenvectors v of the inputs' second moment F, from 0.1 % of the largest on."""
     import torch

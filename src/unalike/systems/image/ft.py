@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from unalike import encoders, objectives, pairing, training, views
-from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
+from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe, needs
 
 PAPER = Paper(
     number=59,
@@ -108,6 +108,7 @@ def contrast(settings, task, transform_pair, transform_queue):
     )
 
 
+@needs("training")
 def positive_score(trial):
     """Mean score of the positive pairs that the loss sees: extrapolated, or of the baseline as they are."""
     import torch

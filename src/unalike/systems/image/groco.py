@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from unalike import claims, encoders, objectives, training, views
-from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
+from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe, needs
 
 PAPER = Paper(
     number=32,
@@ -74,6 +74,7 @@ def lead_of_neighbours(trial):
     return claims.METRICS["knn"].value(trial, None) - claims.METRICS["linear_probe"].value(trial, None)
 
 
+@needs("training")
 def violations(trial):
     """Share of looks, in batches of 64, whose farthest other look is beyond the nearest other picture."""
     import torch

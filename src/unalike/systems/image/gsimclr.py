@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from unalike import encoders, evaluation, objectives, pairing, training, views
 from unalike.errors import SettingsError
-from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
+from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe, needs
 
 PAPER = Paper(
     number=118,
@@ -104,6 +104,7 @@ def oracle(settings: Settings, task: training.Task) -> training.Learner:
 BATCH = 10
 
 
+@needs("learner")
 def false_negatives(trial):
     """Share of the pairs of a batch that are of one class, over an epoch of the trained learner's batches."""
     labels, inputs, order = trial.reference.labels(), trial.reference.inputs, trial.learner.phases[-1].order
@@ -112,6 +113,7 @@ def false_negatives(trial):
     return same / (len(batches) * BATCH * (BATCH - 1))
 
 
+@needs("learner")
 def probe_of_the_head(trial):
     """Accuracy of a linear probe on the head without its last layer (the paper's P1)."""
     head = trial.learner.modules["projector"][:-1].eval()

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from unalike import encoders, objectives, training, views
-from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
+from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe, needs
 
 PAPER = Paper(
     number=53,
@@ -78,6 +78,7 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
     )
 
 
+@needs("learner")
 def temperature_follows_frequency(trial):
     """Spearman's correlation over the classes: rows of a class in training, and the mean temperature of these."""
     import numpy as np

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from unalike import encoders, evaluation, objectives, pairing, training, views
-from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
+from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe, needs
 
 PAPER = Paper(
     number=17,
@@ -119,10 +119,12 @@ def change(trial, label):
     return found[1] - found[0]
 
 
+@needs("learner")
 def change_of_digit(trial):
     return change(trial, None)
 
 
+@needs("learner")
 def change_of_emoji(trial):
     return change(trial, "subgroup")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from unalike import encoders, evaluation, objectives, pairing, training, views
-from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
+from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe, needs
 
 PAPER = Paper(
     number=37,
@@ -103,12 +103,14 @@ def scores(trial):
     return torch.cat(found, dim=1)
 
 
+@needs("training")
 def mixtures_beyond_the_hardest(trial):
     """Share of the queries for which a mixture with the query scores higher than every negative of the queue."""
     found = scores(trial)
     return (found[2] > found[1]).double().mean()
 
 
+@needs("training")
 def proxy_accuracy(trial):
     """How often the positive scores higher than the queue and, of MoCHi, the mixtures with the query."""
     found = scores(trial)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from unalike import encoders, evaluation, objectives, training, views
-from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
+from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe, needs
 
 PAPER = Paper(
     number=70,
@@ -64,6 +64,7 @@ def pairwise(settings: Settings, task: training.Task) -> training.Learner:
     return learner(settings, task, objectives.pairwise_nt_xent)
 
 
+@needs("training")
 def rank_of_embeddings(trial):
     """Effective rank of what the loss compares: one look at each scored picture, through the projector."""
     import torch

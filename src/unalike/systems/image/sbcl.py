@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from unalike import encoders, evaluation, objectives, pairing, training, views
-from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
+from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe, needs
 
 PAPER = Paper(
     number=64,
@@ -103,6 +103,7 @@ def balanced(settings: Settings, task: training.Task) -> training.Learner:
     return made
 
 
+@needs("learner")
 def subgroups(trial, *heads):
     """AMI of parts that are cut as SBCL cuts them, from any system's training vectors, with the set's finer classes."""
     import torch
@@ -115,10 +116,12 @@ def subgroups(trial, *heads):
     return evaluation.agreement_within(codes.numpy(), side.labels("subgroup"), side.labels())
 
 
+@needs("learner")
 def projected_subgroups(trial):
     return subgroups(trial, trial.learner.modules["projector"])  # what the release cuts
 
 
+@needs("training")
 def spread_of_positives(trial):
     """Deviation over mean, over the classes, of how many other pictures an anchor is drawn to at full weight."""
     labels, clusters = trial.reference.labels(), trial.learner.modules.get("clusters")

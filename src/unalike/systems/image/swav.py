@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from unalike import encoders, objectives, pairing, training, views
-from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
+from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe, needs
 
 PAPER = Paper(
     number=38,
@@ -111,6 +111,7 @@ def with_parts(settings: Settings, task: training.Task) -> training.Learner:
     return compose(settings, replace(task, view={}), scales=((0.7, 1.0), (0.3, 0.7)), base=base)
 
 
+@needs("learner")
 def evenness_of_use(trial):
     """Entropy of the training rows' nearest prototypes, over that of an even use: 0 if all choose the same one."""
     import torch

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from unalike import encoders, evaluation, objectives, training, views
-from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
+from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe, needs
 
 PAPER = Paper(
     number=40,
@@ -79,6 +79,7 @@ def projected(trial):
         return encoders.unit(projector(encoder(encoder.plain(entries)).vector)).numpy()
 
 
+@needs("training")
 def share_on_hardest(trial):
     """Share of the gradient on the negatives that goes to the hardest twentieth of them."""
     import torch
@@ -91,10 +92,12 @@ def share_on_hardest(trial):
     return shares.topk(len(queries) // 20, dim=1).values.sum(1).mean()
 
 
+@needs("learner")
 def spread(trial):
     return evaluation.uniformity(projected(trial))
 
 
+@needs("learner")
 def forbearance(trial):
     return evaluation.tolerance(projected(trial), trial.scored.labels()[:2000])
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unalike import claims, encoders, evaluation, objectives, pairing, training, views
-from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
+from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe, needs
 
 PAPER = Paper(
     number=73,
@@ -114,6 +114,7 @@ def two_towers(settings: Settings, task: training.Task) -> training.Learner:
     )
 
 
+@needs("learner")
 def towers_told_apart(trial):
     """Separability of two towers' vectors of the same pictures: 0.5 where there is no gap."""
     parts, (role, first) = trial.learner.modules, next(iter(trial.scored.spaces.items()))

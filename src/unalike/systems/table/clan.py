@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from unalike import encoders, evaluation, objectives, training, views
-from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
+from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe, needs
 
 PAPER = Paper(
     number=112,
@@ -95,6 +95,7 @@ def share_caught(trial):
     return (scores[odd] > evaluation.alarm_threshold(scores[~odd], 0.01)).mean()
 
 
+@needs("learner")
 def altered_nearer_than_margin(trial):
     """Share of altered held-out normal rows that lie within the margin of the centre."""
     import torch

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from unalike import claims, encoders, objectives, pairing, training
-from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
+from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe, needs
 
 PAPER = Paper(
     number=54,
@@ -81,6 +81,7 @@ def soft_top_5(settings, task):
     return compose(settings, task, top_five)
 
 
+@needs("learner")
 def pushed_down(trial):
     """Of right labels of held-out texts, the share whose score the arm's own loss lowers, where there are several."""
     import torch
@@ -99,6 +100,7 @@ def pushed_down(trial):
     return down / total
 
 
+@needs("learner")
 def lead(trial):
     """By how much, in logits, the surest right label of a held-out text with several stands before the best wrong."""
     scores, right = claims.label_scores(trial)

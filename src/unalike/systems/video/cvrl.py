@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from unalike import encoders, objectives, training, views
-from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe
+from unalike.records import Arm, Bed, Claim, Measure, Paper, Recipe, needs
 
 PAPER = Paper(
     number=84,
@@ -91,6 +91,7 @@ def any_interval(settings: Settings, task: training.Task) -> training.Learner:
     return build(settings, task, decreasing=False)
 
 
+@needs("learner")
 def order_matters(trial):
     """How far a clip goes when its frames are shuffled, in mean distances of two clips: 0 if order says nothing."""
     import torch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import torch
 
 from unalike.encoders import Encoder
@@ -47,8 +48,23 @@ def assemble(
         >>> sorted(training.assemble(build, towers, {"array": ("array",)}, inputs, options).modules)
         ['encoder', 'projector']
     """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream_seed(training.seed, "weights", 1))
+        return build(task_of(encoders, roles, inputs, training, view=view, classes=classes))
+
+
+def task_of(
+    encoders: Mapping[str, Encoder],
+    roles: Mapping[str, Sequence[str]],
+    inputs: Inputs,
+    training: Training,
+    *,
+    view: Mapping[str, View] | None = None,
+    classes: int = 0,
+) -> Task:
+    """What a system is told of the data when it is built; the arguments are those of `assemble`."""
     assert training.batch_size is not None
-    task = Task(
+    return Task(
         encoders=encoders,
         roles=roles,
         rows=len(inputs),
@@ -57,7 +73,14 @@ def assemble(
         view=view or {},
         classes=classes,
         codes=0 if inputs.same is None else inputs.same.shape[1],
+        extra=counts(inputs),
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream_seed(training.seed, "weights", 1))
-        return build(task)
+
+
+def counts(inputs: Inputs) -> dict[str, int]:
+    """By name how many codes there are of what else is known of each row; nothing of numbers that are no codes."""
+    return {
+        name: int(codes.max(initial=-1)) + 1
+        for name, codes in inputs.extra.items()
+        if np.issubdtype(codes.dtype, np.integer)
+    }
