@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test test-fast test-all check claims clean
+.PHONY: demo test test-fast test-all check status claims sets clean
 
 RUN := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
@@ -20,15 +20,23 @@ test: $(VENV)/.test check
 test-fast: $(VENV)/.test check
 	$(PYTEST) --tier fast tests/test_house.py tests/systems/test_contract.py
 
-# Everything: every system, groups of processes, drawn input, the commands of every page.
-test-all: $(VENV)/.test check
+# Everything: every system, groups of processes, drawn input, the commands of every page, probes of all results.
+test-all: $(VENV)/.test check sets
 	$(PYTEST) --doctest-modules src tests
+	$(BIN)/unalike check --status
 
-# Measures every claim whose code has changed since it was last measured; the sets are made first where they are missing.
-claims: $(VENV)/.test
-	for set in mnist animals clutter clutter-lt rotated glyph glyph-24 glyph-new glyph-lt pasted motions games descriptions debtags word-similarity shuttle movielens aeon asterisk smollm2 minilm three-names xor; do $(BIN)/unalike data get $$set || exit 1; done
+# Does the code that is here still compute what was measured? Probes of the rows whose code has changed.
+status: $(VENV)/.test sets
+	$(BIN)/unalike check --status
+
+# Measures every claim whose result is stale or missing.
+claims: $(VENV)/.test sets
 	$(BIN)/unalike check --all
 	$(BIN)/python scripts/build_docs.py
+
+# The sets that claims are measured on; nothing is fetched or made twice.
+sets: $(VENV)/.test
+	for set in mnist animals clutter clutter-lt rotated glyph glyph-24 glyph-new glyph-lt pasted motions games descriptions debtags word-similarity shuttle movielens aeon asterisk smollm2 minilm three-names xor; do $(BIN)/unalike data get $$set || exit 1; done
 
 check: $(VENV)/.test
 	$(BIN)/ruff check src tests benchmarks scripts conftest.py
