@@ -81,7 +81,7 @@ def test_two_clips_at_two_moments_and_near_ones_more_often(monkeypatch: pytest.M
 
     monkeypatch.setattr(cvrl.views, "sampled_clips", noted)
     counting = torch.arange(LENGTH, dtype=torch.uint8).view(1, LENGTH, 1, 1, 1).expand(600, -1, 3, SIZE, SIZE)
-    batch = SimpleNamespace(choose=lambda roles, generator: [(counting, None)])
+    batch = SimpleNamespace(choose=lambda roles, generator: [(counting, None)], same=None)
     mean = {}
     for build in (cvrl.build, cvrl.any_interval):
         learner_of(build).views(batch, training.step_generator(0, 0))
