@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,10 @@ from unalike.data import open_set
 from unalike.errors import DataError, RunError, SettingsError
 
 
-class Stop(training.Listener):
-    """Ends a training as a user does who presses ctrl-c."""
-
-    def on_step(self, step: int, *_: object, **__: object) -> None:
-        if step >= 12:
-            raise KeyboardInterrupt
+def stop(step: int, total: int, row: object) -> None:
+    """Ends a training as a user does who asks it to stop."""
+    if step == 12:
+        signal.raise_signal(signal.SIGINT)
 
 
 @pytest.fixture(autouse=True)
@@ -120,8 +119,9 @@ def test_a_generator_resumes_to_the_same_bits(digits, tmp_path: Path) -> None:
 
 
 def check_resumed(straight: unalike.Run, digits, system: str, folder: Path) -> None:
-    with pytest.raises((KeyboardInterrupt, training.Interrupted)):
-        fitted(digits, system, folder, 20, listener=Stop())
+    with pytest.raises(training.Interrupted):
+        fitted(digits, system, folder, 20, listener=training.Listener(on_step=stop))
+    assert list((folder / "checkpoints").iterdir()), "what was stopped goes on from a checkpoint"
     resumed = unalike.resume(folder, digits)
     assert equal(straight.learner.module, resumed.learner.module)
     assert json.loads((folder / "scores.json").read_text()) == [score.to_json() for score in straight.scores]
