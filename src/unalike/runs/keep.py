@@ -101,7 +101,10 @@ def keep(
     text_role = choose_text_role(collection)
     kept = (text_role, *answers)
     searched = {role: v for role, v in vectors.items() if role.split(":")[0] != "text" or role in kept}
-    training.save_tensors(folder / "vectors.safetensors", {role: torch.from_numpy(v) for role, v in searched.items()})
+    if searched:
+        training.save_tensors(
+            folder / "vectors.safetensors", {role: torch.from_numpy(v) for role, v in searched.items()}
+        )
     split_of = np.full(len(collection), "", object)
     for name, rows in collection.splits.items():
         split_of[rows] = name

@@ -128,6 +128,8 @@ class Opened:
     @cached_property
     def vectors(self) -> dict[str, np.ndarray]:
         """By role, the vectors ``(N, D)`` of the rows that the run was made from."""
+        if not self.kinds:
+            return {}  # what embeds nothing keeps no vectors
         tensors = training.load_tensors(self.folder / "vectors.safetensors")
         return {role: tensor.numpy() for role, tensor in tensors.items()}
 
