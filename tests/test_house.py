@@ -23,7 +23,7 @@ FLOORS = [
     {"encoders"},
     {"pairing"},
     {"objectives"},
-    {"search", "decoding", "evaluation"},
+    {"search", "decoding", "evaluation", "generation"},
     {"training"},
     {"adapting", "audit", "report"},
     {"claims"},

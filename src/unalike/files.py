@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -48,7 +49,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_table(path: str | Path, table: Table) -> Path:
-    """Write a pyarrow table as Parquet or CSV, as its name ends; return the path.
+    """Write a pyarrow table as Parquet, CSV or JSON lines, as its name ends; return the path.
 
     Raises:
         SettingsError: the name ends in something else.
@@ -57,12 +58,34 @@ def write_table(path: str | Path, table: Table) -> Path:
     import pyarrow.csv
     import pyarrow.parquet
 
-    target = Path(path)
-    writers = {".parquet": pyarrow.parquet.write_table, ".csv": pyarrow.csv.write_csv}
-    if target.suffix not in writers:
-        raise SettingsError(f"a table is written as .csv or .parquet; given: {target}")
+    target = check_table(path)
+    writers = {".parquet": pyarrow.parquet.write_table, ".csv": pyarrow.csv.write_csv, ".jsonl": write_lines}
     write_atomically(target, lambda aside: writers[target.suffix](table, aside))
     return target
+
+
+def check_table(path: str | Path) -> Path:
+    """The path of a table to be written, before the work that fills it.
+
+    Raises:
+        SettingsError: its name ends in nothing that `write_table` writes.
+
+    Example:
+        >>> check_table("labels.csv").name
+        'labels.csv'
+    """
+    target = Path(path)
+    if target.suffix not in (".csv", ".parquet", ".jsonl"):
+        raise SettingsError(f"a table is written as .csv, .parquet or .jsonl; given: {target}")
+    return target
+
+
+def write_lines(table: Table, path: Path) -> None:
+    """Write a pyarrow table as JSON lines; numbers that are not finite become null."""
+    with path.open("w", encoding="utf-8") as stream:
+        for row in table.to_pylist():
+            known = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+            stream.write(json.dumps(known, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_atomically(path: Path, write: Callable[[Path], None], *, size: int | None = None) -> None:

@@ -42,6 +42,8 @@ class Paper:
     targets: bool = False
     extra: tuple[str, ...] = ()
     probe: Mapping[str, int] = field(default_factory=dict)
+    encoder: Mapping[str, str] = field(default_factory=dict)
+    """By kind the encoder that it is built with unless the user names one, where the usual one does not serve."""
     spares: bool = True
     """Whether rows that are the same are kept from being each other's negatives, where labels or targets do not say."""
 

@@ -193,3 +193,35 @@ def test_a_frame_in_memory(tmp_path: Path) -> None:
     assert isinstance(opened, Collection)
     made = unalike.fit(frame, roles=EVENTS, system="sasrec", steps=2, out=tmp_path / "run")
     assert len(made.items.ids) == 18
+
+
+def test_predict_ranks_the_next_items_of_every_user_of_new_data(run: unalike.Run, tmp_path: Path, capsys) -> None:
+    rows = [(f"n{user}", f"i{(user + step) % CYCLE}", step) for user in (3, 8) for step in range(4)]
+    data = write(tmp_path / "new.csv", [*rows, ("stranger", "i99", 1)])
+    found = run.predict(data, roles=EVENTS, k=3)
+    by_user = dict(zip(found.ids, found.rankings, strict=True))
+    for user in (3, 8):
+        ranking = by_user[f"n{user}"]
+        assert ranking is not None
+        assert ranking[0].id == f"i{(user + 4) % CYCLE}"
+        assert ranking[0].name == f"Thing {(user + 4) % CYCLE}"
+        assert len(ranking) == 3
+        assert not {each.id for each in ranking} & {f"i{(user + step) % CYCLE}" for step in range(4)}
+    assert by_user["stranger"] is None
+    assert found.unread == ["stranger"]
+    cli.main(["predict", str(run.folder), str(data), "--out", str(tmp_path / "next.csv"), "-k", "2"])
+    assert "1 of 3 rows could not be read" in " ".join(capsys.readouterr().out.split())
+    lines = list(csv.DictReader((tmp_path / "next.csv").open()))
+    assert [(line["id"], line["rank"]) for line in lines if line["id"] == "n3"] == [("n3", "1"), ("n3", "2")]
+    assert [line["item"] for line in lines if line["id"] == "stranger"] == [""]
+    with pytest.raises(SettingsError, match="at least one item"):
+        run.predict(data, k=0)
+
+
+def test_predict_and_search_agree_on_what_comes_next(run: unalike.Run, tmp_path: Path) -> None:
+    data = write(tmp_path / "one.csv", [("someone", item, step) for step, item in enumerate(("i4", "i5", "i6"))])
+    [ranking] = run.predict(data, k=4).rankings
+    hits = run.search("i4, i5, i6", 4)
+    assert ranking is not None
+    assert [each.id for each in ranking] == [hit.id for hit in hits]
+    np.testing.assert_allclose([each.score for each in ranking], [hit.score for hit in hits], rtol=1e-5)

@@ -60,7 +60,7 @@ def test_groups_are_printed_and_written(place: Path, run: str) -> None:
     assert [row["id"] for row in rows] == table["id"].to_pylist()
     assert [float(row["distance"]) for row in rows] == table["distance"].to_pylist()
     wrong = unalike("cluster", run, "--clusters", "3", "--out", "groups.txt", cwd=place, code=2)
-    assert "written as .csv or .parquet" in " ".join(wrong.split())
+    assert "written as .csv, .parquet or .jsonl" in " ".join(wrong.split())
 
 
 def test_groups_are_those_of_the_vectors(place: Path, run: str) -> None:

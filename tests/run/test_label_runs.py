@@ -197,3 +197,18 @@ def test_the_tags_of_a_known_set_are_labels() -> None:
         gather("emoji", roles={"labels": "text:en"})
     with pytest.raises(DataError, match="no role 'tagz'"):
         gather("emoji", roles={"labels": "tagz"})
+
+
+def test_predict_ranks_the_labels_of_every_new_text(run: unalike.Run, tmp_path: Path) -> None:
+    texts = ["a red saw, no. 777", "a blue gull, no. 778"]
+    pq.write_table(pa.table({"id": ["one", "two"], "description": texts}), tmp_path / "new.parquet")
+    found = run.predict(tmp_path / "new.parquet", id="id", k=3)
+    assert found.ids == ["one", "two"]
+    ranked = [{each.id for each in ranking or ()} for ranking in found.rankings]
+    assert ranked == [{"kind: tool", "colour, red", "saw"}, {"kind: bird", "colour, blue", "gull"}]
+    first = found.rankings[0]
+    assert first is not None
+    assert [each.id for each in first] == [hit.id for hit in run.search(texts[0], 3)]
+    table = pq.read_table(found.save(tmp_path / "labels.parquet"))
+    assert table.column_names == ["id", "rank", "label", "score"]
+    assert table["id"].to_pylist() == ["one"] * 3 + ["two"] * 3

@@ -27,7 +27,7 @@ class Adapt(Command):
     predict: Annotated[str | None, told(metavar="DATA")] = None
     """Data to label: a folder, a file or the name of a dataset, as for unalike fit."""
     to: Annotated[Path, told(metavar="FILE")] = Path("predicted.csv")
-    """File for the predicted labels, .csv or .parquet."""
+    """File for the predicted labels, .csv, .parquet or .jsonl."""
     system: Annotated[str | None, told(metavar="SLUG")] = None
     """The adapter, gda-clip or tip-adapter (default: gda-clip)."""
     out: Annotated[Path | None, told(metavar="DIR")] = None

@@ -122,10 +122,11 @@ def how_to_resume(what: str, folder: Path | None) -> str:
 def show_outcome(run: Run) -> None:
     """The most telling scores of a new run, and what can be done with it next."""
     show_scores(headline(run.scores))
-    out.print(
-        f"\nAll scores: unalike evaluate {run.folder}\nReport: {run.folder / 'report.html'}\n"
-        f"Search: unalike search {run.folder} {example_query(run)}"
-    )
+    out.print(f"\nAll scores: unalike evaluate {run.folder}\nReport: {run.folder / 'report.html'}")
+    if "search" in run.verbs:
+        out.print(f"Search: unalike search {run.folder} {example_query(run)}")
+    if "sample" in run.verbs:
+        out.print(f"Samples: unalike sample {run.folder} --out samples")
 
 
 def example_query(run: Run) -> str:

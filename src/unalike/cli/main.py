@@ -18,7 +18,7 @@ from unalike.errors import SettingsError, UnalikeError
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Train": ("fit", "adapt"),
-    "Use a run": ("search", "embed", "cluster", "score", "export"),
+    "Use a run": ("predict", "search", "embed", "cluster", "score", "sample", "export"),
     "Evaluate a run": ("evaluate", "report", "audit"),
     "Compare systems": ("compare", "check"),
     "Language models": ("generate",),

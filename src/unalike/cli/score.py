@@ -26,7 +26,7 @@ class Score(Command):
     false_alarms: Annotated[float, told(metavar="SHARE")] = 0.01
     """False-alarm rate on normal data; the threshold is set on the rows that the run held out."""
     out: Annotated[Path | None, told(metavar="FILE")] = None
-    """Write ids, scores and alarms as CSV or Parquet."""
+    """Write ids, scores and alarms as CSV, Parquet or JSON lines."""
     device: str = "cpu"
     """Device that computes the vectors."""
     columns: OmitArgPrefixes[Columns] = field(default_factory=Columns)

@@ -58,6 +58,7 @@ from .nodes import PackedNodes as PackedNodes
 from .packed import PackedArrays as PackedArrays
 from .packed import PackedImages as PackedImages
 from .packed import PackedTokens as PackedTokens
+from .pixels import Pixels as Pixels
 from .quantizer import GumbelQuantizer as GumbelQuantizer
 from .quantizer import Quantized as Quantized
 from .quantizer import Vector as Vector

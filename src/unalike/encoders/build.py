@@ -31,6 +31,7 @@ from .mel_transformer import MelTransformer
 from .mlp import MLP
 from .ngrams import NgramEncoder
 from .nodes import NodeMLP
+from .pixels import Pixels
 from .sasrec import SASRec
 from .seeding import seeded
 from .sentences import SentenceTransformersEncoder
@@ -59,7 +60,7 @@ class RunEncoder(Encoder):
 
 
 CHOICES: Registry[str, tuple[str, ...]] = {
-    "image": ("conv", "grid", "drawing", "vit", "timm:NAME", "timm:NAME@FILE", "hf:FOLDER"),
+    "image": ("conv", "grid", "drawing", "vit", "pixels", "timm:NAME", "timm:NAME@FILE", "hf:FOLDER"),
     "text": ("ngram", "transformer", "hf:FOLDER", "st:FOLDER", "run:FOLDER"),
     "array": ("mlp", "affine"),
     "series": ("dilated", "affine"),
@@ -76,6 +77,7 @@ _CLASSES: Registry[str, type[Encoder]] = {
     "conv": ConvNet,
     "grid": GridNet,
     "drawing": GridNet,
+    "pixels": Pixels,
     "vit": VisionTransformer,
     "timm": TimmEncoder,
     "ngram": NgramEncoder,

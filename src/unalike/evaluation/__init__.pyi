@@ -69,6 +69,7 @@ from .senses import sense_correlation as sense_correlation
 from .similarity import Histogram as Histogram
 from .similarity import similarity_correlation as similarity_correlation
 from .similarity import similarity_histogram as similarity_histogram
+from .votes import knn_shares as knn_shares
 from .wording import diversity as diversity
 from .wording import repetition as repetition
 from .zeroshot import class_vectors as class_vectors

@@ -77,6 +77,7 @@ class ReportInputs:
         geometry: what the space looks like: alignment, uniformity, effective rank, modality gap, hubness.
         items: what was embedded, best from rows that were not trained on.
         vectors: float ``(N, D)``, one row for each item; normalised here.
+        samples: what a generative model made, shown as it is.
         positive_scores: similarities of true pairs; drawn from the items where they are not given.
         negative_scores: similarities of pairs that are not; drawn from the items where they are not given.
         notes: what was skipped, warnings.
@@ -103,6 +104,7 @@ class ReportInputs:
     geometry: Sequence[Score] = ()
     items: Sequence[Item] = ()
     vectors: np.ndarray = field(default_factory=_no_vectors)
+    samples: Sequence[Item] = ()
     positive_scores: np.ndarray | None = None
     negative_scores: np.ndarray | None = None
     notes: Sequence[str] = ()

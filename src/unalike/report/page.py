@@ -31,6 +31,7 @@ _SEARCHED = 5_000  # items among which the page looks for neighbours
 _RESULTS = 6
 _DIRECTIONS = 4
 _PAIRS = 20_000
+_SAMPLES = 64  # of a generative model
 _TILE = 96  # side of a picture in the gallery; it is shown at 64 to 84
 
 
@@ -173,6 +174,7 @@ class _Study:
             "curves": charts.line_charts(inputs.curves, inputs.collapse_below),
             "scores": [say(score) for score in inputs.scores[: detail.lines]],
             "geometry": [say(score) for score in inputs.geometry[: detail.lines]],
+            "samples": self._samples(detail),
             "galleries": self._galleries(detail, generator),
             "mistakes": self._mistakes(detail),
             "histogram": self._histogram(generator),
@@ -186,6 +188,11 @@ class _Study:
         context["notes"] = [clean(note, words) for note in notes[: detail.lines]]
         context["more_notes"] = max(0, len(notes) - detail.lines)
         return context
+
+    def _samples(self, detail: Detail) -> list[gallery.Tile]:
+        items = self.inputs.samples[:_SAMPLES]
+        cards = gallery.Cards(items, Thumbnails(items, 128), quality=detail.quality + 8, words=detail.words)
+        return [cards.tile(place) for place in range(len(items))]
 
     def _galleries(self, detail: Detail, generator: np.random.Generator) -> list[dict[str, Any]]:
         cards = gallery.Cards(self.items, self.thumbnails, quality=detail.quality + 8, words=detail.words)

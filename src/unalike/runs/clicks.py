@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,11 @@ from unalike.data import Collection
 from unalike.errors import DataError
 from unalike.evaluation import Score
 from unalike.runs.opened import Opened
+from unalike.runs.predicted import Ranked, Ranking
 from unalike.runs.search import Found, order
+
+USERS = 512
+"""Users whose next items are scored at once."""
 
 
 def score(
@@ -42,9 +46,7 @@ def score(
 def score_new(run: Opened, collection: Collection) -> list[Score]:
     """How often the last event of each user of other data is found by the ones before it."""
     column = collection["clicks"].before_last(1)  # type: ignore[attr-defined]
-    encoder = run.learner.encoders["clicks"]
-    assert isinstance(encoder, encoders.SASRec)
-    packed = encoder.prepare(column)
+    packed = encoder_of(run).prepare(column)
     found = score(run.learner, Collection({"clicks": column}, name=collection.name), packed, run.device)
     if not found:
         raise DataError(
@@ -65,8 +67,7 @@ def search(run: Opened, query: Any, k: int) -> list[Found]:
     Raises:
         DataError: there is no such user, and no such item.
     """
-    encoder = run.learner.encoders["clicks"]
-    assert isinstance(encoder, encoders.SASRec)
+    encoder = encoder_of(run)
     history = history_of(run, encoder, query)
     packed = encoders.PackedClicks(
         history,
@@ -76,18 +77,58 @@ def search(run: Opened, query: Any, k: int) -> list[Found]:
         items=len(encoder.vocabulary),
         length=encoder.length,
     )
-    run.learner.module.eval()
-    with torch.no_grad():
-        scores = encoder.scores(encoder(packed.take([0]).to(run.device)).vector)[0].cpu().numpy()
-    candidates = np.ones(len(scores), bool)
-    if not encoder.returning:
-        candidates[history] = False
-    best = order(np.where(candidates, scores, -np.inf), min(k, int(candidates.sum())))
-    titles = encoder.titles or [None] * len(scores)
+    titles = encoder.titles or [None] * len(encoder.vocabulary)
+    [best] = next_items(run, encoder, packed, np.array([0]), k)
     return [
-        Found(rank, encoder.vocabulary[item], float(scores[item]), item, "clicks", titles[item], None)
-        for rank, item in enumerate(best, start=1)
+        Found(rank, encoder.vocabulary[item], score, item, "clicks", titles[item], None)
+        for rank, (item, score) in enumerate(best, start=1)
     ]
+
+
+def predict(run: Opened, collection: Collection, k: int) -> Ranked:
+    """The items that come next for each user of new data.
+
+    Raises:
+        DataError: the data have no clicks.
+    """
+    if "clicks" not in collection:
+        run.readable(collection)
+    encoder = encoder_of(run)
+    packed = encoder.prepare(collection["clicks"])
+    rows = np.flatnonzero(packed.present)
+    titles = encoder.titles or [None] * len(encoder.vocabulary)
+    rankings: list[list[Ranking] | None] = [None] * len(packed)
+    for row, best in zip(rows, next_items(run, encoder, packed, rows, k), strict=True):
+        rankings[row] = [Ranking(encoder.vocabulary[item], titles[item], score) for item, score in best]
+    left_out = "" if encoder.returning else "; those that a user chose before are left out"
+    return Ranked(
+        ids=list(collection.ids),
+        how=f"the next items for each user's history, of {len(encoder.vocabulary):,}{left_out}",
+        what="item",
+        rankings=rankings,
+    )
+
+
+@torch.no_grad()
+def next_items(
+    run: Opened, encoder: encoders.SASRec, packed: encoders.PackedClicks, rows: np.ndarray, k: int
+) -> Iterator[list[tuple[int, float]]]:
+    """For each of some rows the items that come next with their scores, best first."""
+    run.learner.module.eval()
+    for some in np.split(rows, range(USERS, len(rows), USERS)) if len(rows) else ():
+        scores = encoder.scores(encoder(packed.take(some).to(run.device)).vector).cpu().numpy()
+        candidates = np.ones(scores.shape, bool)
+        if not encoder.returning:
+            candidates[packed.flat(some)] = False
+        for own, allowed in zip(scores, candidates, strict=True):
+            best = order(np.where(allowed, own, -np.inf), min(k, int(allowed.sum())))
+            yield [(item, float(own[item])) for item in best]
+
+
+def encoder_of(run: Opened) -> encoders.SASRec:
+    encoder = run.learner.encoders["clicks"]
+    assert isinstance(encoder, encoders.SASRec)
+    return encoder
 
 
 def history_of(run: Opened, encoder: encoders.SASRec, query: Any) -> np.ndarray:

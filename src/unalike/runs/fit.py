@@ -226,7 +226,7 @@ def execute(
     if shard:
         processes = training.shard(learner.module.to(device), training.shardable(processes, spec.training))
     with training.sharing(learner.module, processes), training.forward_only():
-        untrained = embed_roles(learner, ready, scored_roles(spec), device)
+        untrained = embed_roles(learner, ready, scored_roles(spec, learner), device)
         processes.same(newest_checkpoint(folder) if resume else 0, "checkpoints")
         outcome = training.train(
             learner,
@@ -286,6 +286,9 @@ def built(learner: training.Learner, ready: Ready, spec: Spec, inputs: training.
             if any(module is encoder for module in learner.modules.values())
         },
         "kinds": list(learner.encoders),
+        "serves": [each.name for each in learner.serves],
+        # In the order of their codes, which is that of a classifier's outputs.
+        "classes": [] if label is None else list(label.names),
         "task": {"rows": task.rows, "steps": task.steps, "classes": task.classes, "codes": task.codes}
         | ({"extra": dict(task.extra)} if task.extra else {}),
     }

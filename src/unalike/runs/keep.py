@@ -12,25 +12,25 @@ import numpy as np
 import torch
 
 from unalike import training
-from unalike.evaluation import Score
 from unalike.files import write_bytes, write_json, write_sealed
 from unalike.runs.build import Ready
+from unalike.runs.end import End, Part
 from unalike.runs.items import Items
 from unalike.runs.layout import read_record, sealed
 from unalike.runs.opened import Opened
 from unalike.runs.pairs import other_side
 from unalike.runs.report import write_report
-from unalike.runs.scores.score import score
+from unalike.runs.serving import finished
 from unalike.runs.spec import Spec
 from unalike.runs.vectors import choose_text_role, embed_roles, is_embedded
 
 
 @dataclass(frozen=True)
 class Measured:
-    """By role the vectors of all rows, and how good they are."""
+    """By role the vectors of all rows, and what the capabilities of the learner add: scores and files."""
 
     vectors: Mapping[str, np.ndarray]
-    scores: list[Score]
+    part: Part
 
 
 def measured(
@@ -40,10 +40,10 @@ def measured(
     spec: Spec,
     device: torch.device,
 ) -> Measured:
-    """Embed every row with what was learned, and score that beside the vectors of an untrained encoder."""
-    vectors = embed_roles(learner, ready, [role for role in ready.packed if is_embedded(role)], device)
-    scores = score(learner, ready.collection, ready.packed, vectors, untrained, spec, device)
-    return Measured(vectors, scores)
+    """Embed every row with what was learned, and score all that this serves, beside an untrained encoder."""
+    roles = [role for role in ready.packed if is_embedded(role) and role.split(":")[0] in learner.encoders]
+    vectors = embed_roles(learner, ready, roles, device)
+    return Measured(vectors, finished(End(learner, ready, vectors, untrained, spec, device)))
 
 
 def finish(
@@ -63,7 +63,7 @@ def finish(
         folder: the run directory.
         record: the content of its ``run.json``, not sealed yet.
         ready: the rows and the encoders.
-        found: vectors and scores of the rows.
+        found: vectors of the rows, with scores and files.
         weights: of the learner, whole.
         learner: the learner, if this process holds all of it.
         device: where it is.
@@ -73,7 +73,9 @@ def finish(
         RunError: the disk is full or cannot be written.
     """
     keep(weights, ready, found.vectors, folder, other_side(Spec.from_json(record["spec"]), list(found.vectors)))
-    write_json(folder / "scores.json", [each.to_json() for each in found.scores])
+    write_json(folder / "scores.json", [each.to_json() for each in found.part.scores])
+    for path, content in found.part.files.items():
+        write_bytes(folder / path, content)
     write_sealed(folder / "run.json", record)
     write_report(Opened(folder, read_record(folder), learner, device))
     write_json(folder / "times.json", {"training": times["training"], "all": time.monotonic() - times["began"]})
@@ -99,7 +101,10 @@ def keep(
     text_role = choose_text_role(collection)
     kept = (text_role, *answers)
     searched = {role: v for role, v in vectors.items() if role.split(":")[0] != "text" or role in kept}
-    training.save_tensors(folder / "vectors.safetensors", {role: torch.from_numpy(v) for role, v in searched.items()})
+    if searched:
+        training.save_tensors(
+            folder / "vectors.safetensors", {role: torch.from_numpy(v) for role, v in searched.items()}
+        )
     split_of = np.full(len(collection), "", object)
     for name, rows in collection.splits.items():
         split_of[rows] = name

@@ -13,6 +13,7 @@ from unalike.data import Collection, LabelsColumn
 from unalike.errors import DataError
 from unalike.evaluation import Score
 from unalike.runs.opened import Opened
+from unalike.runs.predicted import Ranked, Ranking
 from unalike.runs.query import By
 from unalike.runs.query import query as query_of
 from unalike.runs.search import Found, order
@@ -62,9 +63,7 @@ def score_new(run: Opened, collection: Collection) -> list[Score]:
     """
     if not collection.roles("labels"):
         raise DataError(f"{collection.name} has no labels to compare with; name their column with --labels COLUMN")
-    role = next((role for role in run.readable(collection) if role.split(":")[0] == "text"), None)
-    if role is None:
-        raise DataError(f"{collection.name} has no texts; name their column with --text COLUMN")
+    role = text_role(run, collection)
     texts, vectors = collection[role], run.embed_column(collection, role)
     known = np.isfinite(vectors).all(axis=1)
     rows = np.flatnonzero(known)
@@ -252,3 +251,34 @@ def search(run: Opened, query: Any, k: int, by: By = "auto") -> list[Found]:
         Found(rank, labels.names[code], float(scores[code]), code, "labels", f"in {labels.counts[code]:,} rows", None)
         for rank, code in enumerate(order(scores, min(k, len(scores))), start=1)
     ]
+
+
+def predict(run: Opened, collection: Collection, k: int) -> Ranked:
+    """The labels of each new text.
+
+    Raises:
+        DataError: the data have no text that the run reads.
+    """
+    role = text_role(run, collection)
+    vectors = run.embed_column(collection, role)
+    encoder = labels_encoder(run.learner)
+    model, names = encoder.scorer(), encoder.labels.names
+    rankings: list[list[Ranking] | None] = [None] * len(vectors)
+    for row in np.flatnonzero(np.isfinite(vectors).all(axis=1)):
+        scores = model(torch.from_numpy(vectors[row : row + 1]).to(run.device))[0].cpu().numpy()
+        best = order(scores, min(k, len(scores)))
+        rankings[int(row)] = [Ranking(names[code], None, float(scores[code])) for code in best]
+    how = f"the labels that fit each text best, of {len(names):,}"
+    return Ranked(ids=list(collection.ids), how=how, what="label", rankings=rankings)
+
+
+def text_role(run: Opened, collection: Collection) -> str:
+    """The role of the texts whose labels are asked for.
+
+    Raises:
+        DataError: the data have no text that the run reads.
+    """
+    role = next((role for role in run.readable(collection) if role.split(":")[0] == "text"), None)
+    if role is None:
+        raise DataError(f"{collection.name} has no texts; name their column with --text COLUMN")
+    return role

@@ -32,8 +32,9 @@ SEALED = (
 def sealed(folder: Path) -> dict[str, str]:
     """The checksums of the files that a finished run consists of."""
     names = [name for name in SEALED if (folder / name).exists()]
-    files = (path for path in (folder / "assets").rglob("*") if path.is_file())
-    names += sorted(path.relative_to(folder).as_posix() for path in files)
+    for part in ("assets", "samples"):
+        files = (path for path in (folder / part).rglob("*") if path.is_file())
+        names += sorted(path.relative_to(folder).as_posix() for path in files)
     return {name: checksum(folder / name) for name in names}
 
 

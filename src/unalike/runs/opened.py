@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -128,6 +128,8 @@ class Opened:
     @cached_property
     def vectors(self) -> dict[str, np.ndarray]:
         """By role, the vectors ``(N, D)`` of the rows that the run was made from."""
+        if not self.kinds:
+            return {}  # what embeds nothing keeps no vectors
         tensors = training.load_tensors(self.folder / "vectors.safetensors")
         return {role: tensor.numpy() for role, tensor in tensors.items()}
 
@@ -142,6 +144,29 @@ class Opened:
         """The kinds of things that this run can turn into vectors."""
         with damaged(self.folder / "run.json"):
             return [str(kind) for kind in self.record.get("kinds", self.record["encoders"])]
+
+    @cached_property
+    def serves(self) -> list[str]:
+        """The names of what this run serves; of one that was made before that was written, what its kinds tell."""
+        with damaged(self.folder / "run.json"):
+            told = [str(name) for name in self.record.get("serves", ())]
+        if unknown := [name for name in told if name not in training.VERBS]:
+            raise RunError(f"{self.folder} serves {', '.join(unknown)}, which this version of unalike does not know")
+        return told or [each.name for each in training.usual(self.kinds)]
+
+    @property
+    def verbs(self) -> list[str]:
+        """The commands that this run answers."""
+        return list(dict.fromkeys(verb for name in self.serves for verb in training.VERBS[name]))
+
+    @property
+    def abilities(self) -> str:
+        """The same, for messages."""
+        return ", ".join(f"unalike {verb}" for verb in self.verbs)
+
+    def capability(self, name: str) -> Any:
+        """What the learner says of a capability that the run serves."""
+        return next(each for each in self.learner.serves if each.name == name)
 
     def metrics(self) -> Iterator[dict[str, float]]:
         """The rows of ``metrics.jsonl``."""
@@ -170,6 +195,8 @@ class Opened:
 
     def readable(self, collection: Collection) -> list[str]:
         """The roles of a collection that this run has an encoder for."""
+        if not self.kinds:
+            raise DataError(f"{self.folder} turns nothing into vectors; it can {self.abilities}")
         roles = [role for kind in self.kinds for role in collection.roles(kind)]
         if not roles:
             raise DataError(
@@ -180,6 +207,19 @@ class Opened:
 
     def embed_column(self, collection: Collection, role: str) -> np.ndarray:
         """Vectors of one role, NaN where a row has no entry that can be read."""
+        kind = collection[role].kind
+        return self.computed(collection, role, lambda packed: embed_prepared(self.learner, kind, packed, self.device))
+
+    def computed(
+        self, collection: Collection, role: str, compute: Callable[[encoders.Prepared], np.ndarray]
+    ) -> np.ndarray:
+        """What is computed of the prepared entries of one role, rows of NaN where a row has none that can be read.
+
+        Args:
+            collection: the rows.
+            role: which of their roles.
+            compute: gives floats ``(N, D)`` for N prepared entries.
+        """
         column = collection[role]
         kind = column.kind
         parts = []
@@ -188,9 +228,9 @@ class Opened:
         for start in range(0, len(column), size):
             chunk = column.select(np.arange(start, min(start + size, len(column))))
             packed = self.learner.encoders[kind].prepare(chunk)
-            vectors = embed_prepared(self.learner, kind, packed, self.device)
-            vectors[~(chunk.present & getattr(packed, "present", chunk.present))] = np.nan
-            parts.append(vectors)
+            found = compute(packed)
+            found[~(chunk.present & getattr(packed, "present", chunk.present))] = np.nan
+            parts.append(found)
         return np.concatenate(parts)
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:

@@ -99,7 +99,10 @@ def plan(
         system=found.slug,
         settings={field.name: getattr(resolved, field.name) for field in fields(resolved)},
         training=training.resolved(found.recipe, len(usable.splits["train"])),
-        encoder={kind: (encoder or {}).get(kind) or chosen_encoder(usable, roles[kind], side) for kind in roles},
+        encoder={
+            kind: (encoder or {}).get(kind) or found.paper.encoder.get(kind) or chosen_encoder(usable, own, side)
+            for kind, own in roles.items()
+        },
         size=side,
         views=views,  # type: ignore[arg-type]
         roles=roles,

@@ -80,7 +80,7 @@ def repair(
     build = partial(auditor.repair, learner)
     repairer = training.assemble(build, ready.towers, spec.roles, inputs, spec.training, view=view)
     outcome = training.train(repairer, inputs, spec.training, folder=folder, listener=listener)
-    untrained = embed_roles(before, ready, scored_roles(spec), run.device)
+    untrained = embed_roles(before, ready, scored_roles(spec, before), run.device)
     found = measured(learner, ready, untrained, spec, run.device)
     kept = {name: value for name, value in run.record.items() if name != "checksums"}
     record = (

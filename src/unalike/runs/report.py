@@ -16,6 +16,7 @@ from unalike.files import checksum, write_bytes, write_sealed
 from unalike.runs.opened import Opened
 from unalike.runs.query import read_as
 from unalike.runs.search import Found
+from unalike.runs.serving import shown
 
 SHOWN = 6000
 """Most items that are handed to a page; it samples further by itself."""
@@ -47,6 +48,7 @@ def write_report(run: Opened) -> Path:
         versions=run.record["versions"],
         command=command(run),
         seed=run.spec.training.seed,
+        **shown(run),
     )
     path = report.write(inputs, run.folder / "report.html")
     if "checksums" in run.record:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unalike.errors import SettingsError
 from unalike.runs.opened import Opened
 from unalike.runs.query import By, read_as
 from unalike.runs.query import query as vector_of
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
     from unalike.runs.audit import Audited
     from unalike.runs.cluster import Grouped
     from unalike.runs.novelty import Scored
+    from unalike.runs.predicted import Predicted
+    from unalike.runs.samples import Samples
 
 
 class Run(Opened):
@@ -78,26 +79,65 @@ class Run(Opened):
         Returns:
             Hits, best first; a row that has several pictures counts with its best.
         """
-        from unalike.runs import clicks, labels, search
+        from unalike.runs.serving import search_run
 
-        for kind, found in (("clicks", "items"), ("labels", "labels")):
-            if kind in self.kinds and role is not None:
-                raise SettingsError(f"{self.folder} finds {found} for a query: leave the role {role!r} out")
-        if "clicks" in self.kinds:
-            return clicks.search(self, query, k)
-        if "labels" in self.kinds:
-            return labels.search(self, query, k, by)
-        return search.search(self, query, k, by, role)
+        return search_run(self, query, k, by, role)
+
+    def predict(
+        self, data: Any, *, k: int | None = None, roles: Mapping[str, str] | None = None, **options: Any
+    ) -> Predicted:
+        """What this run says of new rows.
+
+        A run that learned a classifier gives classes with their probabilities; one of vectors whose training rows have
+        labels gives the shares of their kNN vote; one that learned from clicks the next items of each user; one that
+        learned sets of labels the labels of each text.
+
+        Args:
+            data: anything that `unalike.fit` takes.
+            k: items or labels that are ranked for a row, 5 unless given; classes get their probabilities all.
+            roles: for tables, role to column name.
+            **options: as for `unalike.fit`: ``id``, ``encoding``; and ``tolerance``, by which any share of the rows may
+                be unreadable unless another is given.
+
+        Returns:
+            ``.save("labels.csv")`` writes it; of classes ``.labels`` and ``.probabilities``, of rankings ``.rankings``;
+            ``.unread`` names the rows that could not be read, ``.how`` says what the predictions were made by.
+
+        Raises:
+            DataError: the run predicts nothing (the message says what it can), or the data have nothing that it reads.
+            SettingsError: ``k`` below one, or for a run that predicts classes.
+        """
+        from unalike.runs.serving import predict
+
+        return predict(self, self.gather(data, roles=roles, **{"tolerance": 1.0, **options}), k)
+
+    def sample(self, count: int = 16, *, seed: int = 0) -> Samples:
+        """New images or texts, of a run that generates.
+
+        Args:
+            count: how many.
+            seed: the same one gives the same samples.
+
+        Returns:
+            ``.images`` or ``.texts``; ``.save(folder)`` writes them.
+
+        Raises:
+            DataError: the run generates nothing.
+            SettingsError: fewer than one sample.
+        """
+        from unalike.runs.samples import sample
+
+        return sample(self, count, seed)
 
     def evaluate(self, data: Any, *, roles: Mapping[str, str] | None = None, **options: Any) -> list[Score]:
-        """How good the space is on other data, with floors.
+        """How good what this run serves is on other data, with floors.
 
         Args:
             data: anything that `unalike.fit` takes, with labels or with several roles.
             roles: for tables, role to column name.
             **options: as for `unalike.fit`: ``label``, ``id``, ``encoding``.
         """
-        from unalike.runs.scores.score import score_new
+        from unalike.runs.serving import score_new
 
         return score_new(self, self.gather(data, roles=roles, **options))
 

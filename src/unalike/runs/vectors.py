@@ -82,9 +82,10 @@ def embed_prepared(
     return training.embed(learner, kind, prepared, rows, device=device)
 
 
-def scored_roles(spec: Spec) -> list[str]:
-    """The roles whose vectors are scored against those of an untrained encoder."""
-    roles = [role for kind in spec.roles for role in (*spec.roles[kind], *spec.unseen) if role.split(":")[0] == kind]
+def scored_roles(spec: Spec, learner: training.Learner) -> list[str]:
+    """The roles that a learner embeds, whose vectors are scored against those of an untrained encoder."""
+    kinds = [kind for kind in spec.roles if kind in learner.encoders]
+    roles = [role for kind in kinds for role in (*spec.roles[kind], *spec.unseen) if role.split(":")[0] == kind]
     return [role for role in roles if is_embedded(role)]
 
 

@@ -58,6 +58,13 @@ from .rounds import federated as federated
 from .samplers import ClassBalanced as ClassBalanced
 from .samplers import DistinctClusters as DistinctClusters
 from .samplers import SameCluster as SameCluster
+from .serves import VERBS as VERBS
+from .serves import Capability as Capability
+from .serves import Classifies as Classifies
+from .serves import Embeds as Embeds
+from .serves import Generates as Generates
+from .serves import Ranks as Ranks
+from .serves import usual as usual
 from .settings import Training as Training
 from .several import every_entry as every_entry
 from .several import hard_negatives as hard_negatives

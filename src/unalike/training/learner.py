@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from unalike import views
 from unalike.encoders import Encoder
 from unalike.training.batch import Batch, Inputs
+from unalike.training.serves import Capability, usual
 from unalike.training.stages import MakeOrder, Stage
 from unalike.training.stages import Update as Update
 
@@ -116,6 +117,8 @@ class Learner:
         after_step: called with the step number after each optimiser step (teacher, queue).
         stages: for a training in several parts, in place of views, loss, updates, order and the two hooks.
         frozen: names of modules whose parameters no optimiser moves (teachers).
+        serves: what the trained system is used for; vectors, or rankings where it encodes clicks or labels, unless
+            given.
 
     Raises:
         TypeError: neither or both of loss and updates, or stages beside what they replace, or an unknown module.
@@ -132,8 +135,10 @@ class Learner:
     after_step: Callable[[int], None] | None = None
     stages: tuple[Stage, ...] = ()
     frozen: tuple[str, ...] = ()
+    serves: tuple[Capability, ...] = ()
 
     def __post_init__(self) -> None:
+        self.serves = self.serves or usual(self.encoders)
         own = (self.views, self.loss, self.updates, self.order, self.before_epoch, self.after_step)
         if self.stages and any(part is not None for part in own):
             raise TypeError("a learner with stages gives views, loss, updates, order and hooks in its stages")

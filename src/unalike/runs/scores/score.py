@@ -1,4 +1,4 @@
-"""All scores of a run: on its own held-out rows, and on other data."""
+"""All scores of a run's vectors: on its own held-out rows, and on other data."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-import torch
 
-from unalike import encoders, evaluation, training
+from unalike import evaluation, training
 from unalike.data import Collection
 from unalike.evaluation import Score, Space
-from unalike.runs import clicks, labels
+from unalike.runs.end import End, Part
 from unalike.runs.opened import Opened
 from unalike.runs.pairs import sides
 from unalike.runs.same import things
@@ -22,31 +21,19 @@ from unalike.runs.scores.own_views import own_views
 from unalike.runs.scores.pairs import as_pairs
 from unalike.runs.scores.roles import across_roles, from_all_others
 from unalike.runs.scores.scene import RAW, Scene, held_out_rows, main_roles, raw_features
-from unalike.runs.spec import Spec
 
 
-def score(
-    learner: training.Learner,
-    collection: Collection,
-    packed: Mapping[str, encoders.Prepared],
-    vectors: Mapping[str, np.ndarray],
-    untrained: Mapping[str, np.ndarray],
-    spec: Spec,
-    device: torch.device,
-) -> list[Score]:
-    """All scores of a run on its held-out rows, or on its training rows where nothing was held out."""
-    if "clicks" in spec.roles:
-        return clicks.score(learner, collection, packed["clicks"], device)  # type: ignore[arg-type]
-    if "labels" in spec.roles:
-        role = spec.roles["text"][0]
-        return labels.score(learner, collection, vectors[role], role, device)
+def finish(end: End) -> Part:
+    """All scores of a run's vectors on its held-out rows, or on its training rows where nothing was held out."""
+    learner, spec, device = end.learner, end.spec, end.device
+    collection, packed, vectors, untrained = end.ready.collection, end.ready.packed, end.vectors, end.untrained
     main = main_roles(collection, spec)
     raw = {role: raw_features(collection, role, packed[role]) for role in main}
     spaces: dict[str, Mapping[str, np.ndarray]] = {"": vectors, "untrained encoder": untrained}
     for kind in dict.fromkeys(role.split(":")[0] for role in main):
         spaces[RAW[kind]] = {role: raw[role] for role in main if role.split(":")[0] == kind}
     scene = Scene(learner, collection, packed, spaces, device)
-    return [
+    scores = [
         *from_all_others(scene, main, held_out_rows(collection)),
         *as_pairs(scene, spec),
         *across_roles(scene, spec),
@@ -56,6 +43,7 @@ def score(
         *across_languages(scene, held_out_rows(collection), spec),
         *held_out(scene, main),
     ]
+    return Part(scores)
 
 
 def paired_vectors(run: Opened, collection: Collection) -> dict[str, np.ndarray]:
@@ -68,10 +56,6 @@ def paired_vectors(run: Opened, collection: Collection) -> dict[str, np.ndarray]
 
 def score_new(run: Opened, collection: Collection) -> list[Score]:
     """The scores of a run on other data: with labels against the run's own training rows, else within the data."""
-    if "clicks" in run.kinds and "clicks" in collection:
-        return clicks.score_new(run, collection)
-    if "labels" in run.kinds:
-        return labels.score_new(run, collection)
     main, raw, vectors, packed = [], {}, {}, {}
     for kind in run.kinds:
         for role in collection.roles(kind)[:1]:

@@ -88,7 +88,8 @@ def build(settings: Settings, task: training.Task) -> training.Learner:
 
         look_twice, trains = task.random_views("image", view, view), ("encoder", "projector")
         stages.insert(0, training.Stage(share=settings.pretraining, views=look_twice, loss=agreement, trains=trains))
-    return training.Learner(modules=modules, encoders={"image": encoder}, stages=tuple(stages))
+    serves = (training.Embeds(), training.Classifies("image", lambda x: classifier(encoder(encoder.plain(x)).vector)))
+    return training.Learner(modules=modules, encoders={"image": encoder}, stages=tuple(stages), serves=serves)
 
 
 @needs("learner")
