@@ -39,10 +39,12 @@ def measured(
     untrained: Mapping[str, np.ndarray],
     spec: Spec,
     device: torch.device,
+    *,
+    start: str = "untrained encoder",
 ) -> Measured:
-    """Embed every row with what was learned, and score that beside the vectors of an untrained encoder."""
+    """Embed every row with what was learned, and score that beside the vectors before training, a floor named so."""
     vectors = embed_roles(learner, ready, [role for role in ready.packed if is_embedded(role)], device)
-    scores = score(learner, ready.collection, ready.packed, vectors, untrained, spec, device)
+    scores = score(learner, ready.collection, ready.packed, vectors, untrained, spec, device, start)
     return Measured(vectors, scores)
 
 

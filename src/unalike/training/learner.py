@@ -116,6 +116,7 @@ class Learner:
         after_step: called with the step number after each optimiser step (teacher, queue).
         stages: for a training in several parts, in place of views, loss, updates, order and the two hooks.
         frozen: names of modules whose parameters no optimiser moves (teachers).
+        rates: by name of a module the factor of the learning rate of its parameters, where it is not 1.
 
     Raises:
         TypeError: neither or both of loss and updates, or stages beside what they replace, or an unknown module.
@@ -132,6 +133,7 @@ class Learner:
     after_step: Callable[[int], None] | None = None
     stages: tuple[Stage, ...] = ()
     frozen: tuple[str, ...] = ()
+    rates: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         own = (self.views, self.loss, self.updates, self.order, self.before_epoch, self.after_step)
@@ -142,6 +144,8 @@ class Learner:
             unknown = sorted(set(stage.trains or ()) - set(self.modules))
             if unknown:
                 raise TypeError(f"a stage trains {', '.join(unknown)}; the modules are {', '.join(self.modules)}")
+        if unknown := sorted(set(self.rates) - set(self.modules)):
+            raise TypeError(f"rates for {', '.join(unknown)}; the modules are {', '.join(self.modules)}")
         for name in self.frozen:
             self.module[name].requires_grad_(False)
 

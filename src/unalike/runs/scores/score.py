@@ -33,8 +33,12 @@ def score(
     untrained: Mapping[str, np.ndarray],
     spec: Spec,
     device: torch.device,
+    start: str = "untrained encoder",
 ) -> list[Score]:
-    """All scores of a run on its held-out rows, or on its training rows where nothing was held out."""
+    """All scores of a run on its held-out rows, or on its training rows where nothing was held out.
+
+    ``start`` is the name of the floor that the vectors before training make.
+    """
     if "clicks" in spec.roles:
         return clicks.score(learner, collection, packed["clicks"], device)  # type: ignore[arg-type]
     if "labels" in spec.roles:
@@ -42,7 +46,7 @@ def score(
         return labels.score(learner, collection, vectors[role], role, device)
     main = main_roles(collection, spec)
     raw = {role: raw_features(collection, role, packed[role]) for role in main}
-    spaces: dict[str, Mapping[str, np.ndarray]] = {"": vectors, "untrained encoder": untrained}
+    spaces: dict[str, Mapping[str, np.ndarray]] = {"": vectors, start: untrained}
     for kind in dict.fromkeys(role.split(":")[0] for role in main):
         spaces[RAW[kind]] = {role: raw[role] for role in main if role.split(":")[0] == kind}
     scene = Scene(learner, collection, packed, spaces, device)
