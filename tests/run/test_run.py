@@ -160,9 +160,9 @@ def test_arrays_alone(tmp_path: Path) -> None:
 
 def test_every_setting_problem_comes_at_once(shapes: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
-        unalike.fit(shapes, steps=0, batch_size=1000, learning_rate=-1.0, out=tmp_path / "x")
+        unalike.fit(shapes, steps=-1, batch_size=1000, learning_rate=-1.0, out=tmp_path / "x")
     text = str(caught.value)
-    assert "steps=0" in text
+    assert "steps=-1" in text
     assert "batch_size=1000 is larger than the 54 rows" in text
     assert "learning_rate=-1.0" in text
     assert not (tmp_path / "x").exists()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from tyro.conf import OmitArgPrefixes, Positional
+from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction
 
 from unalike.cli.arguments import Columns, Command, own_settings, told
 from unalike.cli.console import err, out
@@ -49,6 +49,8 @@ class Fit(Command):
     """Roles that are kept out of training and only tested on."""
     holdout: float = 0.1
     """Share of rows held out of training, where the data have no splits of their own."""
+    freeze: Annotated[UseAppendAction[tuple[str, ...]], told(metavar="KIND")] = ()
+    """Keep the weights of the encoder of this kind, such as text; can be given several times."""
     tensorboard: bool = False
     """Write TensorBoard logs to the run directory."""
     shard: bool = False
@@ -107,6 +109,7 @@ class Fit(Command):
             "views": self.views,
             "unseen": self.unseen,
             "holdout": self.holdout,
+            "freeze": self.freeze,
             "out": self.out,
             "training": Training(**dataclasses.asdict(self.training)),
             **dataclasses.asdict(self.columns),

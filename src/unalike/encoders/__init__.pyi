@@ -9,6 +9,7 @@ from .batches import embed_texts as embed_texts
 from .batches import embed_tokens as embed_tokens
 from .batches import even_batches as even_batches
 from .batches import threads_for as threads_for
+from .build import begins_trained as begins_trained
 from .build import build_encoder as build_encoder
 from .build import default_encoder as default_encoder
 from .build import encoder_class as encoder_class

@@ -61,6 +61,8 @@ class Encoder(nn.Module, ABC):
     frozen: bool = False
     pretrained: bool = False
     """Whether the weights it was made with were trained elsewhere."""
+    suited_rate: float | None = None
+    """Peak learning rate at which pretrained weights of this kind are trained on; the recipe's where it is None."""
 
     @property
     def token_width(self) -> int:

@@ -114,6 +114,18 @@ def encoder_class(spec: str) -> type[Encoder]:
     return _CLASSES[spec.partition(":")[0]]
 
 
+def begins_trained(spec: str) -> bool:
+    """Whether an encoder of this name begins with weights that were trained elsewhere.
+
+    Example:
+        >>> from unalike.encoders import begins_trained
+        >>> begins_trained("timm:resnet18"), begins_trained("timm:resnet18@weights.safetensors")
+        (False, True)
+    """
+    name, _, rest = spec.partition(":")
+    return name in ("hf", "st", "run") or (name == "timm" and "@" in rest)
+
+
 def encoder_names(kind: str) -> list[str]:
     """The names by which encoders of a kind of column are chosen, without what follows a colon."""
     return list(dict.fromkeys(choice.partition(":")[0] for choice in CHOICES.get(kind, ())))

@@ -46,6 +46,8 @@ class TransformersEncoder(TextEncoder):
         SettingsError: the folder holds no model that reads texts, or the pooling is unknown.
     """
 
+    suited_rate = 2e-5
+
     def __init__(
         self,
         folder: str | Path,

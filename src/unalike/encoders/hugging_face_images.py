@@ -61,6 +61,8 @@ class TransformersImageEncoder(ImageEncoder):
         SettingsError: the folder holds no model of images, or its processor gives no squares of three colours.
     """
 
+    suited_rate = 2e-5
+
     def __init__(self, folder: str | Path, *, pooling: ImagePooling | None = None, frozen: bool = False) -> None:
         transformers = require_transformers()
         path = model_folder(folder, "config.json")

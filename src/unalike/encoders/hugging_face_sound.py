@@ -53,6 +53,8 @@ class TransformersSoundEncoder(Encoder):
 
     kind = "audio"
 
+    suited_rate = 2e-5
+
     def __init__(self, folder: str | Path, *, samples: int = 8 * 16_000, frozen: bool = False) -> None:
         transformers = require_transformers()
         path = model_folder(folder, "config.json")

@@ -64,6 +64,8 @@ class SentenceTransformersEncoder(TextEncoder):
         SettingsError: the folder holds no such model, or one of its modules cannot be used; the message names it.
     """
 
+    suited_rate = 2e-5
+
     def __init__(self, folder: str | Path, *, max_tokens: int | None = None, frozen: bool = False) -> None:
         path = model_folder(folder, "modules.json")
         self._open(path)

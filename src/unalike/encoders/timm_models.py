@@ -44,6 +44,8 @@ class TimmEncoder(ImageEncoder):
         torch.Size([2, 512])
     """
 
+    suited_rate = 1e-4
+
     def __init__(
         self,
         name: str,

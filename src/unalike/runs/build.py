@@ -70,7 +70,7 @@ def build_towers(collection: Collection, spec: Spec) -> dict[str, encoders.Encod
     """By kind the encoders of a specification, for the training rows of a collection."""
     train = collection.splits["train"]
     seed = training.stream_seed(spec.training.seed, "weights") % 2**31
-    return {
+    towers = {
         kind: encoders.build_encoder(
             spec.encoder[kind],
             [collection[role].select(train) for role in trained],
@@ -79,6 +79,9 @@ def build_towers(collection: Collection, spec: Spec) -> dict[str, encoders.Encod
         )
         for number, (kind, trained) in enumerate(spec.roles.items())
     }
+    for kind in spec.freeze:
+        towers[kind].freeze()
+    return towers
 
 
 def prepared(encoder: encoders.Encoder, column: Column) -> encoders.Prepared:
@@ -124,6 +127,19 @@ def fitted_batch(spec: Spec, rows: int) -> Spec:
     batch = spec.training.batch_size
     assert batch is not None
     return spec if batch <= rows else replace(spec, training=replace(spec.training, batch_size=rows))
+
+
+def suited_rate(spec: Spec, towers: Mapping[str, encoders.Encoder]) -> Spec:
+    """The specification with the rate of pretrained weights: what suits the most delicate of them, unless one is given.
+
+    It is never above the learning rate.
+    """
+    options = spec.training
+    rates = [tower.suited_rate for tower in towers.values() if tower.pretrained and tower.suited_rate is not None]
+    if options.pretrained_rate is not None or not rates:
+        return spec
+    assert options.learning_rate is not None
+    return replace(spec, training=replace(options, pretrained_rate=min(*rates, options.learning_rate)))
 
 
 def probes(

@@ -25,6 +25,7 @@ class End:
         untrained: the same of the encoders before the training.
         spec: what was asked for.
         device: where things are computed.
+        start: the name of the floor that the vectors before the training make.
     """
 
     learner: training.Learner
@@ -33,6 +34,7 @@ class End:
     untrained: Mapping[str, np.ndarray]
     spec: Spec
     device: torch.device
+    start: str = "untrained encoder"
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,19 @@ from unalike.files import (
     sweep,
     write_sealed,
 )
-from unalike.runs.build import Ready, fitted_batch, inputs_of, make_learner, prepare, probes
+from unalike.runs.build import Ready, fitted_batch, inputs_of, make_learner, prepare, probes, suited_rate
 from unalike.runs.keep import finish, measured
 from unalike.runs.layout import begun, new_folder, newest_checkpoint, read_record
+from unalike.runs.pairs import as_pair
 from unalike.runs.plan import plan, replan
 from unalike.runs.run import Run
 from unalike.runs.spec import Spec
+from unalike.runs.validating import validation
 from unalike.runs.vectors import embed_roles, scored_roles
 from unalike.training import Alone
 from unalike.training.settings import Training
+
+AS_IT_IS = "no step was made: the model is as it was given"
 
 
 def fit(
@@ -45,6 +49,7 @@ def fit(
     views: str = "paper",
     unseen: tuple[str, ...] | None = None,
     holdout: float = 0.1,
+    freeze: Sequence[str] = (),
     out: str | Path | None = None,
     listener: training.Listener | None = None,
     shard: bool = False,
@@ -73,6 +78,7 @@ def fit(
             ``"plain"``.
         unseen: roles to keep out of training and only test on.
         holdout: share of rows kept out of training for the scores, where the data bring no splits.
+        freeze: kinds whose encoders keep their weights, such as ``("image",)``.
         out: the run directory; ``runs/<data>-<system>`` unless given. It must not exist.
         listener: hears of progress.
         shard: under ``torchrun``, each process holds its part of the encoders' parameters and optimiser state only.
@@ -114,6 +120,7 @@ def fit(
             views=views,
             unseen=unseen,
             holdout=holdout,
+            freeze=freeze,
             out=out,
             training=chosen,
             processes=processes,
@@ -140,11 +147,16 @@ def begin(
     out: str | Path | None,
     training: Training,
     processes: Alone,
+    freeze: Sequence[str] = (),
 ) -> tuple[Collection, Spec, Path]:
     """Open the data, resolve every setting and make the run directory; the arguments are those of `fit`."""
+    if system is None:
+        roles = as_pair(roles)
     told = Source.of(data, roles=roles, label=label, group=group, id=id, encoding=encoding, tolerance=tolerance)
     collection = gathered(data, told)
     source = told.completed(data, collection)
+    if training.pretrained_rate is None and training.learning_rate is not None:
+        training = replace(training, pretrained_rate=training.learning_rate)  # one rate was given: it is everyone's
     collection, spec = plan(
         collection,
         source,
@@ -156,6 +168,7 @@ def begin(
         views=views,
         unseen=tuple(unseen) if unseen is not None else suggested_unseen(source.path),
         holdout=holdout,
+        freeze=tuple(freeze),
     )
     return collection, spec, Path(processes.told(lambda: str(new_folder(out, f"{collection.name}-{spec.system}"))))
 
@@ -181,6 +194,10 @@ def resume(
         return Run.load(path)
     with damaged(path / "run.json"):
         spec = Spec.from_json(content["spec"])
+    if spec.training.validate is None:
+        # It was begun by a version that measured nothing and had one rate for all.
+        old = replace(spec.training, validate=0, pretrained_rate=spec.training.learning_rate)
+        spec = replace(spec, training=old)
     where = spec.source
     if data is None and where.path.startswith("memory:"):
         raise DataError(f"{path} was trained on data from memory: give them again, unalike.resume(folder, data)")
@@ -228,20 +245,28 @@ def execute(
     with training.sharing(learner.module, processes), training.forward_only():
         untrained = embed_roles(learner, ready, scored_roles(spec, learner), device)
         processes.same(newest_checkpoint(folder) if resume else 0, "checkpoints")
-        outcome = training.train(
-            learner,
-            inputs,
-            spec.training,
-            folder=folder,
-            resume=resume,
-            watch=training.CollapseWatch(probes(learner, ready, spec, rows, device)),
-            listener=listener,
-            processes=processes,
-        )
-        found = measured(learner, ready, untrained, spec, device)
+        if spec.training.steps == 0:
+            learner.module.eval()
+            outcome = training.Outcome(0, 0.0, [AS_IT_IS])
+        else:
+            outcome = training.train(
+                learner,
+                inputs,
+                spec.training,
+                folder=folder,
+                resume=resume,
+                watch=training.CollapseWatch(probes(learner, ready, spec, rows, device)),
+                validation=validation(learner, ready, spec, device),
+                listener=listener,
+                processes=processes,
+            )
+        begun_with = "untouched start" if training.pretrained_encoders(learner) else "untrained encoder"
+        found = measured(learner, ready, untrained, spec, device, start=begun_with)
         weights = processes.whole(learner.module.state_dict())
     if processes.leads:
         record |= {"spec": spec.to_json(), **built(learner, ready, spec, inputs)}
+        if outcome.kept is not None:
+            record["kept"] = asdict(outcome.kept)
         record |= {
             "notes": [*ready.collection.notes, *outcome.notes],
             "skipped": [{"id": each.id, "reason": each.reason} for each in ready.collection.skipped],
@@ -264,10 +289,14 @@ def build(
     for note in ready.collection.notes:
         listener.on_note(note)
     rows = len(ready.collection.splits["train"])
-    spec = fitted_batch(spec, rows)
+    spec = suited_rate(fitted_batch(spec, rows), ready.towers)
     inputs = inputs_of(spec, ready)
     learner = make_learner(spec, ready, inputs)
-    training.check_steps(len(learner.phases), spec.training.total_steps(rows))
+    if spec.training.steps != 0 and not learner.parameters:
+        frozen = " ".join(f"--freeze {kind}" for kind in spec.freeze)
+        raise SettingsError(f"{frozen} leaves {spec.system} nothing to train; leave it out, or give --steps 0")
+    if spec.training.steps != 0:
+        training.check_steps(len(learner.phases), spec.training.total_steps(rows))
     return ready, spec, inputs, learner
 
 

@@ -39,11 +39,16 @@ def measured(
     untrained: Mapping[str, np.ndarray],
     spec: Spec,
     device: torch.device,
+    *,
+    start: str = "untrained encoder",
 ) -> Measured:
-    """Embed every row with what was learned, and score all that this serves, beside an untrained encoder."""
+    """Embed every row with what was learned, and score all that this serves beside the vectors before training.
+
+    ``start`` is the name of the floor that these make.
+    """
     roles = [role for role in ready.packed if is_embedded(role) and role.split(":")[0] in learner.encoders]
     vectors = embed_roles(learner, ready, roles, device)
-    return Measured(vectors, finished(End(learner, ready, vectors, untrained, spec, device)))
+    return Measured(vectors, finished(End(learner, ready, vectors, untrained, spec, device, start)))
 
 
 def finish(

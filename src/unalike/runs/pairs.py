@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from unalike import systems
 from unalike.runs.spec import Spec
@@ -21,3 +21,15 @@ def other_side(spec: Spec, roles: Sequence[str]) -> list[str]:
     """The roles that a search looks through for the answers to words: the second side of a pair, in all its places."""
     found = sides(spec)
     return [] if found is None else variants(roles, found[1])
+
+
+def as_pair(roles: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """Roles as they were named, but of two columns of texts, ``text`` and ``text:2``, the second answers the first.
+
+    Example:
+        >>> as_pair({"text": "question", "text:2": "answer"})
+        {'text': 'question', 'text:positive': 'answer'}
+    """
+    if roles is None or set(roles) != {"text", "text:2"}:
+        return roles
+    return {"text": roles["text"], "text:positive": roles["text:2"]}

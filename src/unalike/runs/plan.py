@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
 from difflib import get_close_matches
 from typing import Any, get_args
 
@@ -14,10 +14,10 @@ from unalike.data import Collection, Column, separated
 from unalike.data.clicks import ROLES as EVENT_ROLES
 from unalike.data.gathering import Source
 from unalike.data.graphs import ROLES as GRAPH_ROLES
-from unalike.encoders import default_encoder
+from unalike.encoders import begins_trained, default_encoder
 from unalike.errors import DataError, SettingsError
-from unalike.records import Paper
-from unalike.runs.rows import empty_roles, usable_rows, with_splits
+from unalike.records import Paper, Recipe
+from unalike.runs.rows import empty_roles, usable_rows, with_splits, with_validation
 from unalike.runs.same import sameness
 from unalike.runs.spec import Spec, Views
 from unalike.settings import read_dataclass, wrong_types
@@ -35,6 +35,8 @@ def default_system(collection: Collection, unseen: tuple[str, ...] = ()) -> str:
     pictures = [role for role in collection.roles("image") if role not in unseen]
     if pictures and collection.roles("text"):
         return "slip" if len(pictures) > 1 else "clip"
+    if {"text", "text:positive"} <= set(collection.roles("text")) - set(unseen):
+        return "simcse-supervised"
     for kind, slug in (
         ("image", "simclr"),
         ("text", "simcse"),
@@ -64,6 +66,7 @@ def plan(
     views: str,
     unseen: tuple[str, ...],
     holdout: float,
+    freeze: tuple[str, ...] = (),
 ) -> tuple[Collection, Spec]:
     """Resolve every open choice; return the rows that can be used, with splits, and the specification.
 
@@ -89,26 +92,56 @@ def plan(
     unknown = sorted(set(encoder or {}) - set(roles))
     if unknown:
         problems.append(f"encoder for {', '.join(unknown)}: {found.slug} reads {', '.join(roles)} only")
+    if unknown := sorted(set(freeze) - set(roles)):
+        problems.append(f"freeze {', '.join(unknown)}: {found.slug} reads {', '.join(roles)} only")
     if problems:
         raise SettingsError("these settings cannot be used:\n" + "\n".join(f"  - {problem}" for problem in problems))
-    usable = separated(with_splits(usable, holdout, training.seed, sameness(usable, roles, group=True)))
+    same = sameness(usable, roles, group=True)
+    usable = with_splits(usable, holdout, training.seed, same)
     side = size or suggested_size(usable, roles.get("image", ()))
+    named = {
+        kind: (encoder or {}).get(kind) or found.paper.encoder.get(kind) or chosen_encoder(usable, own, side)
+        for kind, own in roles.items()
+    }
+    training = measured_while_trained(training, begun=any(begins_trained(name) for name in named.values()))
+    if training.validate:
+        usable = with_validation(usable, training.seed, same)
+    usable = separated(usable)
     resolved = read_dataclass(found.settings, settings or {}, f"settings of {found.slug}")
     return usable, Spec(
         source=source,
         system=found.slug,
         settings={field.name: getattr(resolved, field.name) for field in fields(resolved)},
-        training=training.resolved(found.recipe, len(usable.splits["train"])),
-        encoder={
-            kind: (encoder or {}).get(kind) or found.paper.encoder.get(kind) or chosen_encoder(usable, own, side)
-            for kind, own in roles.items()
-        },
+        training=training.resolved(suited(found.recipe, named.values()), len(usable.splits["train"])),
+        encoder=named,
         size=side,
         views=views,  # type: ignore[arg-type]
         roles=roles,
         unseen=unseen,
         holdout=holdout,
+        freeze=freeze,
     )
+
+
+MOST_ROWS = 32
+"""Rows a step of models from a folder unless the user says otherwise: what 4 GB of memory hold of 120 words each."""
+
+TIMES = 10
+"""How often a model is measured while it trains, where it is and nothing else is said."""
+
+
+def measured_while_trained(training: Training, *, begun: bool) -> Training:
+    """The settings with how often is measured: where weights are begun with that training could harm, or if asked."""
+    if training.validate is not None:
+        return training
+    wanted = begun or training.patience > 0 or training.keep == "best"
+    return replace(training, validate=TIMES if wanted and training.steps != 0 else 0)
+
+
+def suited(recipe: Recipe, encoders: Iterable[str]) -> Recipe:
+    """A recipe whose batches are no larger than suits encoders of these names: models from a folder are large."""
+    large = any(begins_trained(name) and not name.startswith("run:") for name in encoders)
+    return replace(recipe, batch_size=min(recipe.batch_size, MOST_ROWS)) if large else recipe
 
 
 def replan(collection: Collection, spec: Spec) -> tuple[Collection, Spec]:
@@ -124,6 +157,7 @@ def replan(collection: Collection, spec: Spec) -> tuple[Collection, Spec]:
         views=spec.views,
         unseen=spec.unseen,
         holdout=spec.holdout,
+        freeze=spec.freeze,
     )
 
 

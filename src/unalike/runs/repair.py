@@ -66,7 +66,7 @@ def repair(
     source = Source.of(clean, roles=roles, label=label, id=id, encoding=encoding)
     collection = run.gathered(clean, source)
     source = replace(source, roles=dict(source.roles or run.spec.source.roles))
-    planned = replace(run.spec, source=source, training=Training(device=str(run.device)), unseen=())
+    planned = replace(run.spec, source=source, training=Training(device=str(run.device), validate=0), unseen=())
     collection, spec = replan(collection, planned)
     folder = new_folder(out or run.folder.with_name(f"{run.folder.name}-repaired"), run.folder.name)
     # A copy of the run: what is fine-tuned here is not what the caller holds.

@@ -108,9 +108,7 @@ def with_splits(collection: Collection, holdout: float, seed: int, same: Samenes
     if held < 2:
         return collection.replace(splits={"train": rows})
     codes = None if collection.label is None else collection.label.codes
-    groups, together = collection.groups, np.arange(len(rows)) if same is None else same.components()
-    if len(np.unique(together)) < (len(rows) if groups is None else len(np.unique(groups))):
-        groups = together
+    groups, together = together_in(collection, same)
     try:
         splits = make_splits(
             len(rows), fractions={"train": 1 - holdout, "test": holdout}, groups=groups, labels=codes, seed=seed
@@ -125,3 +123,44 @@ def with_splits(collection: Collection, holdout: float, seed: int, same: Samenes
         return collection.replace(splits={"train": rows}, notes=(*collection.notes, note))
     # Whole classes and groups are held out: of few rows that may be one, which says nothing.
     return collection.replace(splits=splits if len(splits["test"]) > 1 else {"train": rows})
+
+
+def together_in(collection: Collection, same: Sameness | None) -> tuple[np.ndarray | None, np.ndarray]:
+    """The groups of rows that no split cuts, None where every row is its own, and those that hold the same thing."""
+    rows = len(collection)
+    groups, together = collection.groups, np.arange(rows) if same is None else same.components()
+    if len(np.unique(together)) < (rows if groups is None else len(np.unique(groups))):
+        groups = together
+    return groups, together
+
+
+def with_validation(collection: Collection, seed: int, same: Sameness | None = None) -> Collection:
+    """The collection with a ``validation`` split that is taken out of ``train``, unless the data bring one.
+
+    It is a tenth of the training rows, and a quarter where those are few: 50 rows tell a good model from a bad one.
+    Where there are too few for that, or none can be held out whole, all is left as it is.
+    """
+    splits, train = collection.splits, collection.splits["train"]
+    count = max(min(len(train) // 4, 50), min(len(train) // 10, 1000))
+    if len(splits.get("validation", ())) >= LEAST_VALIDATED or count < LEAST_VALIDATED:
+        return collection
+    codes = None if collection.label is None else collection.label.codes[train]
+    groups, _ = together_in(collection, same)
+    share = count / len(train)
+    try:
+        parts = make_splits(
+            len(train),
+            fractions={"train": 1 - share, "validation": share},
+            groups=None if groups is None else groups[train],
+            labels=codes,
+            seed=seed,
+        )
+    except DataError:
+        return collection
+    if len(parts["validation"]) < LEAST_VALIDATED or len(parts["train"]) < len(train) / 2:
+        return collection
+    return collection.replace(splits={**splits, **{name: train[rows] for name, rows in parts.items()}})
+
+
+LEAST_VALIDATED = 10
+"""Rows below which a measurement says nothing."""

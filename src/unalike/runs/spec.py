@@ -29,6 +29,7 @@ class Spec:
         roles: by kind, the roles that are trained on.
         unseen: roles that are kept out of training and only tested on.
         holdout: share of the rows that is kept out of training where the data bring no splits.
+        freeze: the kinds whose encoders keep their weights.
     """
 
     source: Source
@@ -41,6 +42,7 @@ class Spec:
     roles: Mapping[str, tuple[str, ...]]
     unseen: tuple[str, ...] = ()
     holdout: float = 0.1
+    freeze: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -48,6 +48,8 @@ from .order import Order as Order
 from .order import ShuffledOrder as ShuffledOrder
 from .order import step_generator as step_generator
 from .order import stream_seed as stream_seed
+from .rates import pretrained_encoders as pretrained_encoders
+from .rates import rate_factors as rate_factors
 from .recorder import current_recorder as current_recorder
 from .recorder import recording as recording
 from .rounds import Averaging as Averaging
@@ -77,4 +79,6 @@ from .shares import sharing as sharing
 from .stages import MakeOrder as MakeOrder
 from .stages import Stage as Stage
 from .stages import check_steps as check_steps
+from .validation import Kept as Kept
+from .validation import Validation as Validation
 from .watch import CollapseWatch as CollapseWatch

@@ -68,7 +68,7 @@ def task_of(
         encoders=encoders,
         roles=roles,
         rows=len(inputs),
-        steps=training.total_steps(len(inputs)),
+        steps=max(1, training.total_steps(len(inputs))),
         steps_per_epoch=max(1, len(inputs) // training.batch_size),
         view=view or {},
         classes=classes,

@@ -29,9 +29,14 @@ class Group:
         """Whether the flag is up in any process."""
         return bool(self.most(int(flag)))
 
-    def optimizer(self, parameters: Sequence[nn.Parameter], training: Training) -> Optimizer:
-        """What moves the parameters."""
-        return make_optimizer(parameters, training)
+    def optimizer(
+        self,
+        parameters: Sequence[nn.Parameter],
+        training: Training,
+        factors: Mapping[nn.Parameter, float] | None = None,
+    ) -> Optimizer:
+        """What moves the parameters, each at its factor of the learning rate."""
+        return make_optimizer(parameters, training, factors)
 
     def backward(self, loss: Tensor, parameters: Sequence[nn.Parameter]) -> None:
         """Leave in each parameter the gradient of the loss of the whole batch."""

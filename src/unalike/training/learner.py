@@ -119,6 +119,7 @@ class Learner:
         frozen: names of modules whose parameters no optimiser moves (teachers).
         serves: what the trained system is used for; vectors, or rankings where it encodes clicks or labels, unless
             given.
+        rates: by name of a module the factor of the learning rate of its parameters, where it is not 1.
 
     Raises:
         TypeError: neither or both of loss and updates, or stages beside what they replace, or an unknown module.
@@ -136,6 +137,7 @@ class Learner:
     stages: tuple[Stage, ...] = ()
     frozen: tuple[str, ...] = ()
     serves: tuple[Capability, ...] = ()
+    rates: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.serves = self.serves or usual(self.encoders)
@@ -147,6 +149,8 @@ class Learner:
             unknown = sorted(set(stage.trains or ()) - set(self.modules))
             if unknown:
                 raise TypeError(f"a stage trains {', '.join(unknown)}; the modules are {', '.join(self.modules)}")
+        if unknown := sorted(set(self.rates) - set(self.modules)):
+            raise TypeError(f"rates for {', '.join(unknown)}; the modules are {', '.join(self.modules)}")
         for name in self.frozen:
             self.module[name].requires_grad_(False)
 

@@ -31,9 +31,11 @@ from unalike.training.checkpoint import (
 from unalike.training.group import Group
 from unalike.training.learner import Learner
 from unalike.training.order import Order, step_generator, stream_seed
+from unalike.training.rates import rate_factors
 from unalike.training.recorder import current_recorder
 from unalike.training.settings import Training
 from unalike.training.stages import Span, Stage, lay_out, spans
+from unalike.training.validation import Keeper, Kept, Validation
 from unalike.training.watch import CollapseWatch
 
 SAVE, STOP = 1, 2
@@ -64,6 +66,8 @@ class Outcome:
     steps: int
     seconds: float
     notes: list[str] = field(default_factory=list)
+    kept: Kept | None = None
+    """What validation chose, where there was one."""
 
 
 def pick_device(name: str) -> torch.device:
@@ -149,7 +153,8 @@ def begin_stage(
         if training.average
         else None
     )
-    moving = Moving(parameters, processes.optimizer(parameters, training), average)
+    factors = rate_factors(learner, training)
+    moving = Moving(parameters, processes.optimizer(parameters, training, factors), average)
     if found is not None:
         moving.restore(found, processes)
     return moving
@@ -206,6 +211,7 @@ def train(
     resume: bool = False,
     watch: CollapseWatch | None = None,
     watch_every: int = 25,
+    validation: Validation | None = None,
     listener: Listener | None = None,
     processes: Group | None = None,
 ) -> Outcome:
@@ -219,6 +225,7 @@ def train(
         folder: where ``metrics.jsonl`` and ``checkpoints/`` go; None keeps nothing.
         resume: go on from the newest checkpoint in ``folder``, if there is one.
         watch: looks for collapse every ``watch_every`` steps.
+        validation: what is measured on other rows while it trains, and chooses the weights that are kept.
         listener: hears each step and each note.
         processes: those that train together, each with the same arguments; this one alone if None.
 
@@ -241,12 +248,17 @@ def train(
         load_module(learner.module, weights, found.path)
     start = step = 0 if found is None else found.step
     if folder is not None and processes.leads:
-        truncate_lines(folder / "metrics.jsonl", "step", start)
+        # Without a checkpoint the measurement of the start, of step 0, is made again too.
+        truncate_lines(folder / "metrics.jsonl", "step", -1 if found is None else start)
+    keeper = None if validation is None else Keeper(validation, total, processes)
+    if keeper is not None and found is not None:
+        keeper.restore(found, learner.module)
 
     def save(step: int) -> None:
         if checkpoints is None:
             return
         parts = {"weights": learner.module.state_dict(), **moving.tensors()}
+        parts |= {} if keeper is None else keeper.tensors()
         tensors = {name: processes.whole(each) for name, each in parts.items()}
         if processes.leads:
             checkpoints.save(step, tensors)
@@ -260,15 +272,17 @@ def train(
         stop_signals() as asked,
         open_log(folder if processes.leads else None) as log,
     ):
+        if keeper is not None and found is None:
+            log({"step": 0, f"validation.{keeper.validation.name}": keeper.measure(learner, 0)})
         for span in planned:
-            if step >= span.stop:
+            if step >= span.stop or (keeper is not None and keeper.ended):
                 continue
             moving = begin_stage(learner, span, inputs, training, found if step > span.start else None, processes)
             found = None  # its tensors are in place
             for epoch, rows in span.batches(step, inputs, training.seed):
                 rate = span.rate(step, training)
                 for group in moving.optimizer.param_groups:
-                    group["lr"] = rate
+                    group["lr"] = rate * group["factor"]
                 torch.manual_seed(stream_seed(training.seed, "dropout", step))
                 batch = inputs.batch(rows, device)
                 with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bfloat16"):
@@ -301,6 +315,8 @@ def train(
                         warned = True
                         outcome.notes.append(f"step {step}: {warning}")
                         listener.on_note(warning)
+                if keeper is not None and step in keeper.due:
+                    row[f"validation.{keeper.validation.name}"] = keeper.measure(learner, step)
                 log(row)
                 listener.on_step(step, total, row)
                 late = time.monotonic() - saved > 60 * training.checkpoint_minutes
@@ -311,10 +327,21 @@ def train(
                     saved = time.monotonic()
                 if wanted == STOP:
                     raise Interrupted(f"stopped at step {step} of {total}")
-        if start < total:
-            save(total)
+                if keeper is not None and keeper.ended:
+                    break
+        if start < step:
+            save(step)
             if processes.any(asked()):  # while the last step was saved
-                raise Interrupted(f"stopped at step {total} of {total}")
+                raise Interrupted(f"stopped at step {step} of {total}")
+    if keeper is not None:
+        if step < total:
+            outcome.notes.append(
+                f"training ended after step {step} of {total}: {keeper.waited} measurements without a better one"
+            )
+            listener.on_note(outcome.notes[-1])
+        outcome.kept = keeper.end(learner, step, folder)
+        outcome.notes.append(outcome.kept.note(total))
+        listener.on_note(outcome.notes[-1])
     learner.module.eval()
     outcome.seconds = time.monotonic() - began
     return outcome

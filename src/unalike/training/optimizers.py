@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -67,18 +67,27 @@ class LARS(Optimizer):
         return loss
 
 
-def make_optimizer(parameters: Iterable[nn.Parameter], training: Training) -> Optimizer:
-    """The optimiser of resolved settings; biases, norms and single numbers get no weight decay."""
-    matrices: list[nn.Parameter] = []
-    others: list[nn.Parameter] = []
+def make_optimizer(
+    parameters: Iterable[nn.Parameter], training: Training, factors: Mapping[nn.Parameter, float] | None = None
+) -> Optimizer:
+    """The optimiser of resolved settings; biases, norms and single numbers get no weight decay.
+
+    Args:
+        parameters: what it moves.
+        training: resolved settings.
+        factors: of the learning rate, for the parameters that have one (`unalike.training.rate_factors`); parameters of
+            equal factors share a group, which keeps it under ``factor``.
+    """
+    parted: dict[float, tuple[list[nn.Parameter], list[nn.Parameter]]] = {}
     for parameter in parameters:
+        matrices, others = parted.setdefault((factors or {}).get(parameter, 1.0), ([], []))
         (matrices if parameter.ndim > 1 else others).append(parameter)
     assert training.learning_rate is not None and training.weight_decay is not None
-    groups: list[dict[str, Any]] = [
-        {"params": matrices, "weight_decay": training.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
+    groups: list[dict[str, Any]] = []
+    for factor in sorted(parted, reverse=True):
+        for held, decay in zip(parted[factor], (training.weight_decay, 0.0), strict=True):
+            group = {"params": held, "weight_decay": decay, "factor": factor, "lr": factor * training.learning_rate}
+            groups += [group] if held else []
     if training.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=training.learning_rate, fused=True)
     if training.optimizer == "sgd":

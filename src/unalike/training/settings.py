@@ -21,6 +21,11 @@ class Training:
     """Rows per step."""
     learning_rate: float | None = None
     """Peak learning rate."""
+    pretrained_rate: float | None = None
+    """Peak learning rate of pretrained weights; without it what suits their kind (2e-5 for transformers), or the
+    learning rate where that was given."""
+    layer_decay: float = 1.0
+    """Factor of the learning rate from each layer of a pretrained encoder to the one below it."""
     weight_decay: float | None = None
     """Weight decay of matrices; biases and normalisation layers have none."""
     optimizer: Literal["adamw", "sgd", "lars"] | None = None
@@ -38,6 +43,13 @@ class Training:
     """Seed of initial weights, data order and views."""
     checkpoint_minutes: float = 1.0
     """Minutes between checkpoints."""
+    validate: int | None = None
+    """How often the model is measured while it trains, on rows held out of the training rows for this; 0 for never.
+    Without it ten times where pretrained weights are trained on, and never else."""
+    keep: Literal["best", "last"] | None = None
+    """Which weights are kept: the best by validation (those at the start among them), or the last."""
+    patience: int = 0
+    """Training ends after so many measurements without a better one; 0 for never."""
 
     def resolved(self, recipe: Recipe, rows: int) -> Training:
         """These settings with every None replaced by the recipe's value.
@@ -71,8 +83,14 @@ class Training:
             found.append(f"steps={self.steps} and epochs={self.epochs} were both given: give one of them")
         for name in ("steps", "epochs"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                found.append(f"{name}={value}: at least 1 is needed")
+            least = 0 if name == "steps" else 1
+            if value is not None and value < least:
+                found.append(f"{name}={value}: at least {least} is needed")
+        for name in ("validate", "patience"):
+            if (getattr(self, name) or 0) < 0:
+                found.append(f"{name}={getattr(self, name)}: it must be 0 or more")
+        if self.validate == 0 and (self.patience or self.keep == "best"):
+            found.append("validate=0 measures nothing by which keep='best' or patience could choose: leave them out")
         if self.batch_size is not None and self.batch_size < 2:
             found.append(f"batch_size={self.batch_size}: a contrast needs at least 2 rows")
         if self.batch_size is not None and self.batch_size > rows:
@@ -81,6 +99,8 @@ class Training:
             )
         for name, low, high in (
             ("learning_rate", 0.0, 1e4),
+            ("pretrained_rate", 0.0, 1e4),
+            ("layer_decay", 0.0, 1.0),
             ("weight_decay", 0.0, 1e3),
             ("warmup", 0.0, 1.0),
             ("clip_norm", 0.0, 1e9),

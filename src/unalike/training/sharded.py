@@ -133,9 +133,14 @@ class Sharded(Together):
         super().__init__()
         self.moving: Sequence[nn.Parameter] = ()
 
-    def optimizer(self, parameters: Sequence[nn.Parameter], training: Training) -> Optimizer:
+    def optimizer(
+        self,
+        parameters: Sequence[nn.Parameter],
+        training: Training,
+        factors: Mapping[nn.Parameter, float] | None = None,
+    ) -> Optimizer:
         self.moving = parameters
-        optimizer = super().optimizer(parameters, training)
+        optimizer = super().optimizer(parameters, training, factors)
         for group in optimizer.param_groups:
             # Kernels for many tensors at once take none of which some are parts and some are whole.
             group |= {"fused": False, "foreach": False}

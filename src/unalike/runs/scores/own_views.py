@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from unalike import encoders, evaluation, views
-from unalike.data import TextColumn
+from unalike.data import Column, TextColumn
 from unalike.evaluation import Relevance, Score
 from unalike.runs.same import things
 from unalike.runs.scores.scene import MOST_QUERIES, RAW, Pictures, Scene
@@ -24,29 +24,18 @@ def own_views(scene: Scene, main: Sequence[str]) -> list[Score]:
     rows = rows[scene.present(role)[rows]][:MOST_QUERIES]
     if len(rows) < 3:
         return []
-    generator = torch.Generator().manual_seed(0)
     column = collection[role]
+    made = changed(column, scene.packed[role], scene.learner.encoders[column.kind], rows)
+    if made is None:
+        return []
+    what, asked = made
     if column.kind == "image":
-        pixels = scene.packed[role].take(rows)
-        plain = views.ImageViews(
-            size=pixels.shape[-1], crop_scale=(0.4, 1.0), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)
-        )
-        changed = (plain(pixels, generator) * 255).round().clamp(0, 255).to(torch.uint8)
-        asked: encoders.Prepared = encoders.PackedImages(changed.contiguous().numpy(), np.ones(len(rows), bool))
         raw_asked = evaluation.pixel_vectors(Pictures(asked), fit_on=Pictures(scene.packed[role]))
-        what = "a cropped, recoloured picture finds its original"
     elif isinstance(column, TextColumn):
-        texts = [drop_words(str(column[int(row)]), generator) for row in rows]
-        asked = scene.learner.encoders["text"].prepare(TextColumn(texts))
-        raw_asked = evaluation.text_vectors(texts, fit_on=column)  # type: ignore[arg-type]
-        what = "a text with a third of its words gone finds its original"
-    elif column.kind == "audio":
-        asked = cut_out(scene.packed[role], rows, generator)
+        raw_asked = evaluation.text_vectors(shortened(column, rows), fit_on=column)  # type: ignore[arg-type]
+    else:
         whole_rows = evaluation.described(scene.packed[role], np.arange(len(column)))
         raw_asked = evaluation.standard_vectors(evaluation.described(asked, np.arange(len(rows))), fit_on=whole_rows)
-        what = "a part of a recording finds the whole"
-    else:
-        return []
     vectors = scene.embed(column.kind, asked)
     whole = np.flatnonzero(scene.present(role))
     held = things(collection, [role])[role]
@@ -65,6 +54,36 @@ def own_views(scene: Scene, main: Sequence[str]) -> list[Score]:
             interval=evaluation.bootstrap_interval(found.values["recall@1"]),
         )
     ]
+
+
+def changed(
+    column: Column, prepared: encoders.Prepared, encoder: encoders.Encoder, rows: np.ndarray
+) -> tuple[str, encoders.Prepared] | None:
+    """Some rows of a column, each changed at random but always alike, and what these are expected to find.
+
+    None where it is not known how things of this kind may be changed.
+    """
+    generator = torch.Generator().manual_seed(0)
+    if column.kind == "image":
+        pixels = prepared.take(rows)
+        plain = views.ImageViews(
+            size=pixels.shape[-1], crop_scale=(0.4, 1.0), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)
+        )
+        seen = (plain(pixels, generator) * 255).round().clamp(0, 255).to(torch.uint8)
+        asked = encoders.PackedImages(seen.contiguous().numpy(), np.ones(len(rows), bool))
+        return "a cropped, recoloured picture finds its original", asked
+    if isinstance(column, TextColumn):
+        asked_texts = encoder.prepare(TextColumn(shortened(column, rows)))
+        return "a text with a third of its words gone finds its original", asked_texts
+    if column.kind == "audio":
+        return "a part of a recording finds the whole", cut_out(prepared, rows, generator)
+    return None
+
+
+def shortened(column: TextColumn, rows: np.ndarray) -> list[str]:
+    """Some texts of a column without a third of their words."""
+    generator = torch.Generator().manual_seed(0)
+    return [drop_words(str(column[int(row)]), generator) for row in rows]
 
 
 def cut_out(prepared: encoders.Prepared, rows: np.ndarray, generator: torch.Generator) -> encoders.PackedSound:

@@ -29,7 +29,7 @@ def finish(end: End) -> Part:
     collection, packed, vectors, untrained = end.ready.collection, end.ready.packed, end.vectors, end.untrained
     main = main_roles(collection, spec)
     raw = {role: raw_features(collection, role, packed[role]) for role in main}
-    spaces: dict[str, Mapping[str, np.ndarray]] = {"": vectors, "untrained encoder": untrained}
+    spaces: dict[str, Mapping[str, np.ndarray]] = {"": vectors, end.start: untrained}
     for kind in dict.fromkeys(role.split(":")[0] for role in main):
         spaces[RAW[kind]] = {role: raw[role] for role in main if role.split(":")[0] == kind}
     scene = Scene(learner, collection, packed, spaces, device)
