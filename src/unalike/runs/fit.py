@@ -23,7 +23,7 @@ from unalike.runs.keep import finish, measured
 from unalike.runs.layout import begun, new_folder, newest_checkpoint, read_record
 from unalike.runs.plan import plan, replan
 from unalike.runs.run import Run
-from unalike.runs.spec import Spec
+from unalike.runs.spec import Spec, Wanted
 from unalike.runs.vectors import embed_roles, scored_roles
 from unalike.training import Alone
 from unalike.training.settings import Training
@@ -40,7 +40,7 @@ def fit(
     encoding: str | None = None,
     tolerance: float = 0.01,
     settings: Mapping[str, Any] | None = None,
-    encoder: Mapping[str, str] | None = None,
+    encoder: Wanted | None = None,
     size: int | None = None,
     views: str = "paper",
     unseen: tuple[str, ...] | None = None,
@@ -66,8 +66,8 @@ def fit(
         encoding: of text files, if it is not UTF-8.
         tolerance: share of the items that may be unreadable; they are left out and listed.
         settings: the system's own settings, such as ``{"temperature": 0.1}``.
-        encoder: by kind: ``{"image": "drawing" | "conv" | "vit" | "timm:NAME",
-            "text": "ngram" | "transformer" | "st:FOLDER"}``.
+        encoder: by kind its name, or its settings with or without a ``name`` among them: ``{"image": "timm:NAME"}``,
+            ``{"text": {"name": "hf:FOLDER", "max_tokens": 64}}``. The names are in `unalike.encoders.CHOICES`.
         size: side of the pictures in pixels; 64 unless given.
         views: ``"paper"`` for the system's own picture views, or ``"simclr"``, ``"moco_v2"``, ``"gentle"``,
             ``"plain"``.
@@ -132,7 +132,7 @@ def begin(
     encoding: str | None,
     tolerance: float,
     settings: Mapping[str, Any] | None,
-    encoder: Mapping[str, str] | None,
+    encoder: Wanted | None,
     size: int | None,
     views: str,
     unseen: tuple[str, ...] | None,

@@ -17,9 +17,10 @@ from unalike.data.graphs import ROLES as GRAPH_ROLES
 from unalike.encoders import default_encoder
 from unalike.errors import DataError, SettingsError
 from unalike.records import Paper
+from unalike.runs.pairs import text_sides
 from unalike.runs.rows import empty_roles, usable_rows, with_splits
 from unalike.runs.same import sameness
-from unalike.runs.spec import Spec, Views
+from unalike.runs.spec import Spec, Views, Wanted
 from unalike.settings import read_dataclass, wrong_types
 from unalike.training import variants
 from unalike.training.settings import Training
@@ -59,7 +60,7 @@ def plan(
     system: str | None,
     settings: Mapping[str, Any] | None,
     training: Training,
-    encoder: Mapping[str, str] | None,
+    encoder: Wanted | None,
     size: int | None,
     views: str,
     unseen: tuple[str, ...],
@@ -86,7 +87,8 @@ def plan(
         problems.append(f"views={views!r}: choose one of {', '.join(get_args(Views))}")
     if size is not None and not 8 <= size <= 1024:
         problems.append(f"size={size}: pictures of 8 to 1024 pixels can be used")
-    unknown = sorted(set(encoder or {}) - set(roles))
+    wanted = {kind: {"name": each} if isinstance(each, str) else dict(each) for kind, each in (encoder or {}).items()}
+    unknown = sorted(set(wanted) - set(roles))
     if unknown:
         problems.append(f"encoder for {', '.join(unknown)}: {found.slug} reads {', '.join(roles)} only")
     if problems:
@@ -99,12 +101,16 @@ def plan(
         system=found.slug,
         settings={field.name: getattr(resolved, field.name) for field in fields(resolved)},
         training=training.resolved(found.recipe, len(usable.splits["train"])),
-        encoder={kind: (encoder or {}).get(kind) or chosen_encoder(usable, roles[kind], side) for kind in roles},
+        encoder={
+            kind: wanted.get(kind, {}).pop("name", None) or chosen_encoder(usable, roles[kind], side) for kind in roles
+        },
+        encoder_settings={kind: settings for kind, settings in wanted.items() if settings},
         size=side,
         views=views,  # type: ignore[arg-type]
         roles=roles,
         unseen=unseen,
         holdout=holdout,
+        text_sides=text_sides(found.paper, roles, unseen),
     )
 
 
@@ -116,7 +122,7 @@ def replan(collection: Collection, spec: Spec) -> tuple[Collection, Spec]:
         system=spec.system,
         settings=spec.settings,
         training=spec.training,
-        encoder=spec.encoder,
+        encoder=spec.encoders,
         size=spec.size,
         views=spec.views,
         unseen=spec.unseen,

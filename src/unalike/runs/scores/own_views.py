@@ -10,11 +10,13 @@ import torch
 from unalike import encoders, evaluation, views
 from unalike.data import TextColumn
 from unalike.evaluation import Relevance, Score
+from unalike.runs.pairs import prepare_as, query_side
 from unalike.runs.same import things
 from unalike.runs.scores.scene import MOST_QUERIES, RAW, Pictures, Scene
+from unalike.runs.spec import Spec
 
 
-def own_views(scene: Scene, main: Sequence[str]) -> list[Score]:
+def own_views(scene: Scene, main: Sequence[str], spec: Spec) -> list[Score]:
     """Without labels or second roles: a changed picture or text must find the one it was made from."""
     collection = scene.collection
     if len(main) != 1 or len(collection) < 3 or collection.label is not None:
@@ -37,7 +39,7 @@ def own_views(scene: Scene, main: Sequence[str]) -> list[Score]:
         what = "a cropped, recoloured picture finds its original"
     elif isinstance(column, TextColumn):
         texts = [drop_words(str(column[int(row)]), generator) for row in rows]
-        asked = scene.learner.encoders["text"].prepare(TextColumn(texts))
+        asked = prepare_as(scene.learner.encoders["text"], TextColumn(texts), query_side(spec))
         raw_asked = evaluation.text_vectors(texts, fit_on=column)  # type: ignore[arg-type]
         what = "a text with a third of its words gone finds its original"
     elif column.kind == "audio":
