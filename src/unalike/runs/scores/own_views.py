@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from unalike import encoders, evaluation, views
+from unalike import encoders, evaluation, training, views
 from unalike.data import TextColumn
+from unalike.encoders.hugging_face_sound import PackedWaves
 from unalike.evaluation import Relevance, Score
 from unalike.runs.pairs import prepare_as, query_side
 from unalike.runs.same import things
@@ -72,6 +73,9 @@ def own_views(scene: Scene, main: Sequence[str], spec: Spec) -> list[Score]:
 def cut_out(prepared: encoders.Prepared, rows: np.ndarray, generator: torch.Generator) -> encoders.PackedSound:
     """Half to all of some recordings, in one piece each."""
     seen = views.SoundViews(crop=(0.5, 0.9))(prepared.take(rows), generator)
+    whole = prepared.whole if isinstance(prepared, training.Rows) else prepared
+    if isinstance(whole, PackedWaves):  # samples lose more by half precision than spectra do
+        return PackedWaves(seen.numpy().astype(np.float32))
     return encoders.PackedSound(seen.numpy().astype(np.float16))
 
 
