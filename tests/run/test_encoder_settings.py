@@ -138,7 +138,7 @@ def test_a_search_reads_questions_and_documents_as_the_model_does(pairs: bool, p
     hits = unalike.load(run.folder).search("a red dog sat", k=5)
     scores = found @ unit(model.encode_query(["a red dog sat"]))[0]
     np.testing.assert_allclose([hit.score for hit in hits], np.sort(scores)[::-1][:5], atol=1e-5)
-    assert [hit.row for hit in hits][0] == int(scores.argmax()) and hits[0].role == role
+    assert hits[0].row == int(scores.argmax()) and hits[0].role == role
     np.testing.assert_allclose(run.embed(TEXTS, side="query").vectors, queries, atol=1e-5)
     np.testing.assert_allclose(run.embed(TEXTS, side="document").vectors, documents, atol=1e-5)
     assert any("'query : '" in note for note in run.remarks)

@@ -51,9 +51,7 @@ class Run(Opened):
             SettingsError: there is no such side, or this run reads both alike.
         """
         if side is not None and not self.spec.text_sides:
-            raise SettingsError(
-                f"{self.folder} learned from no texts alone: it has no sides of a search; leave side out"
-            )
+            raise SettingsError(f"{self.folder} learned from more than texts, which then have no sides: leave side out")
         collection = self.gather(data, roles=roles, **options)
         by_role = {role: self.embed_column(collection, role, side) for role in self.readable(collection)}
         return Embedded(list(collection.ids), by_role)
