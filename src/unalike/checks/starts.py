@@ -126,13 +126,16 @@ def digest(start: Any, claim: Claim) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
+BROUGHT = ("run", "hf", "st", "timm")
+"""Encoders whose weights someone brings: no claim that leaves its encoder open begins from one."""
+
+
 def encoder_parts(roles: Sequence[str], claim: Claim) -> list[Part]:
     """The encoders of a claim for some roles; all that there are of a kind where it leaves the choice open."""
     parts = []
     for kind in dict.fromkeys(role.split(":")[0] for role in roles):
         named = (claim.encoder.get(kind) or SMALL.get(kind, {})).get("name")
-        # No claim leaves it open to start from a run.
-        names = [each for each in encoders.encoder_names(kind) if each != "run"] if named is None else [named]
+        names = [each for each in encoders.encoder_names(kind) if each not in BROUGHT] if named is None else [named]
         known = encoders.encoder_names(kind)
         parts += [part_of(encoders.encoder_class(name)) for name in names if name.partition(":")[0] in known]
     return parts

@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
 from unalike.cli.arguments import Columns, Command, told
-from unalike.cli.console import out
+from unalike.cli.console import err, out
 from unalike.cli.processes import sharing_work
 from unalike.errors import SettingsError
 
@@ -26,6 +26,8 @@ class Embed(Command):
     """A folder, a file or the name of a dataset, as for unalike fit."""
     out: Annotated[Path, told(metavar="FILE")] = Path("vectors.parquet")
     """Parquet file to write."""
+    side: Annotated[Literal["query", "document"] | None, told(metavar="{query,document}")] = None
+    """For models with prompts: texts that ask, or texts that are searched (default: as in the run's data)."""
     device: str = "cpu"
     """Device that computes the vectors."""
     columns: OmitArgPrefixes[Columns] = field(default_factory=Columns)
@@ -40,9 +42,11 @@ class Embed(Command):
             )
         run = unalike.load(self.run, device=self.device)
         with sharing_work(self.device) as processes, sharing(run.learner.module, processes):
-            found = run.embed(self.data, roles=roles or None, **dataclasses.asdict(self.columns))
+            found = run.embed(self.data, roles=roles or None, side=self.side, **dataclasses.asdict(self.columns))
             if not processes.leads:
                 return
+        for note in run.remarks:
+            err.print(f"note: {note}", markup=False)
         path = found.save(self.out)
         shapes = ", ".join(f"{role}: {v.shape[0]} x {v.shape[1]}" for role, v in found.by_role.items())
         out.print(f"{shapes}, written to {path}")

@@ -16,7 +16,7 @@ from unalike.cli.arguments import Columns, Command, own_settings, told
 from unalike.cli.console import err, out
 from unalike.cli.processes import sharing_work
 from unalike.cli.tables import headline, show_scores
-from unalike.errors import DataError
+from unalike.errors import DataError, SettingsError
 from unalike.records import Kind
 from unalike.training.settings import Training
 
@@ -40,9 +40,19 @@ class Fit(Command):
     size: Annotated[int | None, told(metavar="PIXELS")] = None
     """Side length of the images (default: 64)."""
     image_encoder: Annotated[str | None, told(metavar="NAME")] = None
-    """Image encoder: drawing, conv, grid, vit or timm:NAME."""
+    """Image encoder: drawing, conv, grid, vit, timm:NAME (a model of timm), timm:NAME@FILE (with the weights in a file)
+    or hf:FOLDER (a saved model of transformers)."""
     text_encoder: Annotated[str | None, told(metavar="NAME")] = None
-    """Text encoder: ngram, transformer, hf:FOLDER, st:FOLDER or run:FOLDER."""
+    """Text encoder: ngram, transformer, hf:FOLDER (a saved model of transformers), st:FOLDER (one of
+    sentence-transformers, with its prompts) or run:FOLDER (what a run has learned)."""
+    encoder: Annotated[UseAppendAction[tuple[str, ...]], told(metavar="KIND=NAME")] = ()
+    """The encoder of any kind, with its settings: audio=hf:FOLDER, series=affine, audio=mel,seconds=2. May be given
+    once for each kind; a name that a kind does not have lists those it has."""
+    max_tokens: Annotated[int | None, told(metavar="N")] = None
+    """Tokens read of each text (default: as many as the text encoder can)."""
+    pooling: Annotated[str | None, told(metavar="NAME")] = None
+    """How an hf: text encoder makes one vector of its tokens: mean, first, last, max or own (default: as the model was
+    made; a note says which)."""
     views: Literal["paper", "simclr", "moco_v2", "gentle", "plain"] = "paper"
     """Augmentation of images; paper means the system's own."""
     unseen: Annotated[tuple[str, ...] | None, told(metavar="ROLE [ROLE ...]")] = None
@@ -98,13 +108,12 @@ class Fit(Command):
             raise DataError(
                 "unalike fit needs data: a folder, a file, or the name of a dataset (unalike data lists them)"
             )
-        named = {"image": self.image_encoder, "text": self.text_encoder}
         return {
             "data": self.data,
             "roles": roles or None,
             "system": self.system,
             "settings": own_settings(self),
-            "encoder": {kind: name for kind, name in named.items() if name is not None},
+            "encoder": self.encoders(),
             "size": self.size,
             "views": self.views,
             "unseen": self.unseen,
@@ -114,6 +123,28 @@ class Fit(Command):
             "training": Training(**dataclasses.asdict(self.training)),
             **dataclasses.asdict(self.columns),
         }
+
+    def encoders(self) -> dict[str, dict[str, Any]]:
+        """By kind the encoders that are asked for, with their settings.
+
+        Raises:
+            SettingsError: one is asked for in two ways, or in a form that cannot be read.
+        """
+        from unalike.runs.spec import read_encoders
+
+        found = read_encoders(self.encoder)
+        for kind, setting, value, flag in (
+            ("image", "name", self.image_encoder, "--image-encoder"),
+            ("text", "name", self.text_encoder, "--text-encoder"),
+            ("text", "max_tokens", self.max_tokens, "--max-tokens"),
+            ("text", "pooling", self.pooling, "--pooling"),
+        ):
+            if value is None:
+                continue
+            if setting in found.setdefault(kind, {}):
+                raise SettingsError(f"{flag} {value} and --encoder {kind}=... both give it: leave one out")
+            found[kind][setting] = value
+        return found
 
 
 def how_to_resume(what: str, folder: Path | None) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tyro.conf import Positional, arg
 
 from unalike.cli.arguments import Command, told
-from unalike.cli.console import out
+from unalike.cli.console import err, out
 from unalike.cli.tables import Column, Listing, first_line
 from unalike.errors import SettingsError
 
@@ -61,6 +61,8 @@ class Search(Command):
         if self.html is not None and self.query is None:
             raise SettingsError("--html writes a page for one query; give it without --text, --audio or --image")
         hits = run.search(self.query or roles, self.k, by=READ_AS.get(self.by, self.by), role=self.role)
+        for note in run.remarks:
+            err.print(f"note: {note}", markup=False)
         show_hits(hits)
         if self.html is not None and self.query is not None:
             from unalike.runs.report import write_search

@@ -13,7 +13,9 @@ import torch
 
 from unalike import encoders, systems, training, views
 from unalike.data import Collection, Column, Sameness, skip_unreadable
+from unalike.errors import SettingsError
 from unalike.files import cache_folder, checksum, disk_errors, write_bytes
+from unalike.runs.pairs import Side, prepare_as, side_of
 from unalike.runs.same import notes as notes_of
 from unalike.runs.same import of_prepared
 from unalike.runs.spec import Spec
@@ -53,7 +55,7 @@ def prepare(collection: Collection, spec: Spec, towers: Mapping[str, encoders.En
     notes = list(collection.notes)
     for kind, trained in spec.roles.items():
         for role in (*trained, *(role for role in spec.unseen if collection[role].kind == kind)):
-            packed[role] = prepared(made[kind], collection[role])
+            packed[role] = prepared(made[kind], collection[role], side_of(spec, role))
             failures |= getattr(packed[role], "failures", {})
             notes += [note for note in getattr(packed[role], "notes", ()) if note not in notes]
     collection = collection.replace(notes=notes)
@@ -67,28 +69,37 @@ def prepare(collection: Collection, spec: Spec, towers: Mapping[str, encoders.En
 
 
 def build_towers(collection: Collection, spec: Spec) -> dict[str, encoders.Encoder]:
-    """By kind the encoders of a specification, for the training rows of a collection."""
+    """By kind the encoders of a specification, for the training rows of a collection.
+
+    Raises:
+        SettingsError: an encoder has no such setting, or cannot be made with its value.
+    """
     train = collection.splits["train"]
     seed = training.stream_seed(spec.training.seed, "weights") % 2**31
-    towers = {
-        kind: encoders.build_encoder(
-            spec.encoder[kind],
-            [collection[role].select(train) for role in trained],
-            size=spec.size,
-            seed=seed + number,
-        )
-        for number, (kind, trained) in enumerate(spec.roles.items())
-    }
+    made = {}
+    for number, (kind, trained) in enumerate(spec.roles.items()):
+        settings = dict(spec.encoder_settings.get(kind, {}))
+        columns = [collection[role].select(train) for role in trained]
+        try:
+            made[kind] = encoders.build_encoder(
+                spec.encoder[kind], columns, size=spec.size, seed=seed + number, **settings
+            )
+        except (TypeError, ValueError, AssertionError) as error:
+            # Each encoder says of its own which values it cannot take, but few look at their types.
+            if not settings:
+                raise
+            told = ", ".join(f"{name}={value!r}" for name, value in settings.items())
+            raise SettingsError(f"encoder {spec.encoder[kind]!r} cannot be made with {told}: {error}") from error
     for kind in spec.freeze:
-        towers[kind].freeze()
-    return towers
+        made[kind].freeze()
+    return made
 
 
-def prepared(encoder: encoders.Encoder, column: Column) -> encoders.Prepared:
+def prepared(encoder: encoders.Encoder, column: Column, side: Side | None = None) -> encoders.Prepared:
     """A column made ready; what the cache holds of it is used only if it has the checksum that it was written with."""
     cache = cache_folder() / "prepared"
     with disk_errors(cache):
-        found = encoder.prepare(column, cache=cache)
+        found = prepare_as(encoder, column, side, cache=cache)
     pixels = getattr(found, "pixels", None)
     if not isinstance(pixels, np.memmap) or pixels.filename is None:
         return found
@@ -97,7 +108,7 @@ def prepared(encoder: encoders.Encoder, column: Column) -> encoders.Prepared:
     if note.exists() and note.read_text(encoding="utf-8", errors="replace") != own:
         for stale in (path, note):
             stale.unlink(missing_ok=True)
-        return prepared(encoder, column)
+        return prepared(encoder, column, side)
     write_bytes(note, own.encode())
     return found
 

@@ -24,7 +24,7 @@ from unalike.runs.layout import begun, new_folder, newest_checkpoint, read_recor
 from unalike.runs.pairs import as_pair
 from unalike.runs.plan import plan, replan
 from unalike.runs.run import Run
-from unalike.runs.spec import Spec
+from unalike.runs.spec import Spec, Wanted
 from unalike.runs.validating import validation
 from unalike.runs.vectors import embed_roles, scored_roles
 from unalike.training import Alone
@@ -44,7 +44,7 @@ def fit(
     encoding: str | None = None,
     tolerance: float = 0.01,
     settings: Mapping[str, Any] | None = None,
-    encoder: Mapping[str, str] | None = None,
+    encoder: Wanted | None = None,
     size: int | None = None,
     views: str = "paper",
     unseen: tuple[str, ...] | None = None,
@@ -71,8 +71,8 @@ def fit(
         encoding: of text files, if it is not UTF-8.
         tolerance: share of the items that may be unreadable; they are left out and listed.
         settings: the system's own settings, such as ``{"temperature": 0.1}``.
-        encoder: by kind: ``{"image": "drawing" | "conv" | "vit" | "timm:NAME",
-            "text": "ngram" | "transformer" | "st:FOLDER"}``.
+        encoder: by kind its name, or its settings with or without a ``name`` among them: ``{"image": "timm:NAME"}``,
+            ``{"text": {"name": "hf:FOLDER", "max_tokens": 64}}``. The names are in `unalike.encoders.CHOICES`.
         size: side of the pictures in pixels; 64 unless given.
         views: ``"paper"`` for the system's own picture views, or ``"simclr"``, ``"moco_v2"``, ``"gentle"``,
             ``"plain"``.
@@ -139,7 +139,7 @@ def begin(
     encoding: str | None,
     tolerance: float,
     settings: Mapping[str, Any] | None,
-    encoder: Mapping[str, str] | None,
+    encoder: Wanted | None,
     size: int | None,
     views: str,
     unseen: tuple[str, ...] | None,

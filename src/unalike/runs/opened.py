@@ -21,7 +21,7 @@ from unalike.evaluation import Score
 from unalike.files import checksum, damaged, read_json
 from unalike.runs.items import Items
 from unalike.runs.layout import read_record
-from unalike.runs.pairs import other_side
+from unalike.runs.pairs import Side, other_side, prepare_as, side_of
 from unalike.runs.spec import Spec
 from unalike.runs.vectors import embed_prepared
 
@@ -49,6 +49,7 @@ class Opened:
         self.folder, self.record, self.device = folder, record, torch.device(device)
         with damaged(folder / "run.json"):
             self.spec = Spec.from_json(record["spec"])
+        self.remarks: list[str] = []
         if learner is not None:
             self.learner = learner
 
@@ -109,6 +110,15 @@ class Opened:
                 f"{self.folder / 'run.json'} is damaged: it names assets/{name}, which the run did not write"
             )
         return (self.folder / "assets" / name).read_bytes()
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of how the run was made: rows left out, texts cut, the prompt and pooling of a model.
+
+        What is to be said of things that were embedded since it was opened is in ``remarks``.
+        """
+        with damaged(self.folder / "run.json"):
+            return [str(note) for note in self.record["notes"]]
 
     @cached_property
     def learner(self) -> training.Learner:
@@ -205,13 +215,27 @@ class Opened:
             )
         return roles
 
-    def embed_column(self, collection: Collection, role: str) -> np.ndarray:
-        """Vectors of one role, NaN where a row has no entry that can be read."""
+    def embed_column(self, collection: Collection, role: str, side: Side | None = None) -> np.ndarray:
+        """Vectors of one role, NaN where a row has no entry that can be read.
+
+        Args:
+            collection: has the role.
+            role: to embed.
+            side: of a search on which its texts stand; as the run's own texts of this role unless given.
+        """
         kind = collection[role].kind
-        return self.computed(collection, role, lambda packed: embed_prepared(self.learner, kind, packed, self.device))
+
+        def embedded(packed: encoders.Prepared) -> np.ndarray:
+            return embed_prepared(self.learner, kind, packed, self.device)
+
+        return self.computed(collection, role, embedded, side)
 
     def computed(
-        self, collection: Collection, role: str, compute: Callable[[encoders.Prepared], np.ndarray]
+        self,
+        collection: Collection,
+        role: str,
+        compute: Callable[[encoders.Prepared], np.ndarray],
+        side: Side | None = None,
     ) -> np.ndarray:
         """What is computed of the prepared entries of one role, rows of NaN where a row has none that can be read.
 
@@ -219,15 +243,18 @@ class Opened:
             collection: the rows.
             role: which of their roles.
             compute: gives floats ``(N, D)`` for N prepared entries.
+            side: of a search on which its texts stand; as the run's own texts of this role unless given.
         """
         column = collection[role]
+        side = side or side_of(self.spec, role)
         kind = column.kind
         parts = []
         # A graph is not cut into parts.
         size = len(column) if kind == "graph" else AT_ONCE
         for start in range(0, len(column), size):
             chunk = column.select(np.arange(start, min(start + size, len(column))))
-            packed = self.learner.encoders[kind].prepare(chunk)
+            packed = prepare_as(self.learner.encoders[kind], chunk, side)
+            self.remarks += [note for note in getattr(packed, "notes", ()) if note not in self.remarks]
             found = compute(packed)
             found[~(chunk.present & getattr(packed, "present", chunk.present))] = np.nan
             parts.append(found)

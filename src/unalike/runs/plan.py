@@ -17,9 +17,10 @@ from unalike.data.graphs import ROLES as GRAPH_ROLES
 from unalike.encoders import begins_trained, default_encoder
 from unalike.errors import DataError, SettingsError
 from unalike.records import Paper, Recipe
+from unalike.runs.pairs import text_sides
 from unalike.runs.rows import empty_roles, usable_rows, with_splits, with_validation
 from unalike.runs.same import sameness
-from unalike.runs.spec import Spec, Views
+from unalike.runs.spec import Spec, Views, Wanted
 from unalike.settings import read_dataclass, wrong_types
 from unalike.training import variants
 from unalike.training.settings import Training
@@ -61,7 +62,7 @@ def plan(
     system: str | None,
     settings: Mapping[str, Any] | None,
     training: Training,
-    encoder: Mapping[str, str] | None,
+    encoder: Wanted | None,
     size: int | None,
     views: str,
     unseen: tuple[str, ...],
@@ -89,7 +90,8 @@ def plan(
         problems.append(f"views={views!r}: choose one of {', '.join(get_args(Views))}")
     if size is not None and not 8 <= size <= 1024:
         problems.append(f"size={size}: pictures of 8 to 1024 pixels can be used")
-    unknown = sorted(set(encoder or {}) - set(roles))
+    wanted = {kind: {"name": each} if isinstance(each, str) else dict(each) for kind, each in (encoder or {}).items()}
+    unknown = sorted(set(wanted) - set(roles))
     if unknown:
         problems.append(f"encoder for {', '.join(unknown)}: {found.slug} reads {', '.join(roles)} only")
     if unknown := sorted(set(freeze) - set(roles)):
@@ -100,7 +102,7 @@ def plan(
     usable = with_splits(usable, holdout, training.seed, same)
     side = size or suggested_size(usable, roles.get("image", ()))
     named = {
-        kind: (encoder or {}).get(kind) or found.paper.encoder.get(kind) or chosen_encoder(usable, own, side)
+        kind: wanted.get(kind, {}).get("name") or found.paper.encoder.get(kind) or chosen_encoder(usable, own, side)
         for kind, own in roles.items()
     }
     training = measured_while_trained(training, begun=any(begins_trained(name) for name in named.values()))
@@ -114,12 +116,18 @@ def plan(
         settings={field.name: getattr(resolved, field.name) for field in fields(resolved)},
         training=training.resolved(suited(found.recipe, named.values()), len(usable.splits["train"])),
         encoder=named,
+        encoder_settings={
+            kind: rest
+            for kind, each in wanted.items()
+            if (rest := {name: value for name, value in each.items() if name != "name"})
+        },
         size=side,
         views=views,  # type: ignore[arg-type]
         roles=roles,
         unseen=unseen,
         holdout=holdout,
         freeze=freeze,
+        text_sides=text_sides(found.paper, roles, unseen),
     )
 
 
@@ -152,7 +160,7 @@ def replan(collection: Collection, spec: Spec) -> tuple[Collection, Spec]:
         system=spec.system,
         settings=spec.settings,
         training=spec.training,
-        encoder=spec.encoder,
+        encoder=spec.encoders,
         size=spec.size,
         views=spec.views,
         unseen=spec.unseen,

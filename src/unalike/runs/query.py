@@ -18,6 +18,7 @@ from unalike.data.series import SERIES_SUFFIXES, read_one, series_column
 from unalike.data.sound import SOUND_SUFFIXES, read_header
 from unalike.errors import DataError
 from unalike.runs.opened import Opened
+from unalike.runs.pairs import query_side
 
 By = Literal["auto", "words", "picture", "recording", "clip", "series", "row"]
 
@@ -96,7 +97,7 @@ def query(run: Opened, query: Any, by: By = "auto") -> tuple[np.ndarray, int | N
     else:
         column = TextColumn([words])
     collection = Collection({kind: column}, name="query")
-    vector = run.embed_column(collection, kind)[0]
+    vector = run.embed_column(collection, kind, query_side(run.spec) if kind == "text" else None)[0]
     if not np.isfinite(vector).all():
         failures = getattr(run.learner.encoders[kind].prepare(column), "failures", {})
         reason = "".join(f": {failure.reason}" for failure in failures.values())

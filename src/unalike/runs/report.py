@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from unalike.runs.opened import Opened
 from unalike.runs.query import read_as
 from unalike.runs.search import Found
 from unalike.runs.serving import shown
+from unalike.runs.spec import encoder_words
 
 SHOWN = 6000
 """Most items that are handed to a page; it samples further by itself."""
@@ -127,7 +128,7 @@ def facts(run: Opened) -> list[tuple[str, str]]:
         ("data", f"{run.record['data']['name']}, {run.record['data']['rows']:,} rows"),
         ("splits", ", ".join(f"{name} {count:,}" for name, count in counts.items())),
         ("trained on", ", ".join(trained_on(roles) for roles in spec.roles.values())),
-        ("encoders", ", ".join(f"{kind}: {name}" for kind, name in spec.encoder.items())),
+        ("encoders", ", ".join(told_encoder(kind, wanted) for kind, wanted in spec.encoders.items())),
     ]
     if "image" in spec.roles:
         found.append(("pictures", f"{spec.size} x {spec.size} pixels, views: {spec.views}"))
@@ -138,6 +139,12 @@ def facts(run: Opened) -> list[tuple[str, str]]:
         for name in ("optimizer", "learning_rate", "weight_decay", "batch_size", "warmup", "clip_norm", "precision")
     ]
     return found
+
+
+def told_encoder(kind: str, wanted: Mapping[str, Any]) -> str:
+    """An encoder by its kind and name, with the settings that were given."""
+    settings = ", ".join(f"{name} {value}" for name, value in wanted.items() if name != "name")
+    return f"{kind}: {wanted['name']}" + (f" ({settings})" if settings else "")
 
 
 def trained_on(roles: Sequence[str]) -> str:
@@ -156,7 +163,10 @@ def command(run: Opened) -> str:
     length = f"--steps {training.steps}" if training.steps is not None else f"--epochs {training.epochs}"
     words += [length, f"--batch-size {training.batch_size}", f"--learning-rate {training.learning_rate:g}"]
     words += [f"--size {spec.size}", f"--views {spec.views}", f"--seed {training.seed}"]
-    words += [f"--{kind}-encoder {quoted(name)}" for kind, name in spec.encoder.items() if kind in ("image", "text")]
+    for kind, wanted in spec.encoders.items():
+        short = kind in ("image", "text") and len(wanted) == 1
+        told = f"--{kind}-encoder {quoted(wanted['name'])}" if short else quoted(encoder_words(kind, wanted))
+        words.append(told if short else f"--encoder {told}")
     defaults = systems.find(spec.system).settings()
     for name, value in spec.settings.items():
         if value != getattr(defaults, name):

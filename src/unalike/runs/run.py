@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unalike.errors import SettingsError
 from unalike.runs.opened import Opened
+from unalike.runs.pairs import Side
 from unalike.runs.query import By, read_as
 from unalike.runs.query import query as vector_of
 from unalike.runs.search import Found
@@ -34,19 +36,26 @@ class Run(Opened):
         device: where vectors are computed.
     """
 
-    def embed(self, data: Any, *, roles: Mapping[str, str] | None = None, **options: Any) -> Embedded:
+    def embed(
+        self, data: Any, *, roles: Mapping[str, str] | None = None, side: Side | None = None, **options: Any
+    ) -> Embedded:
         """Vectors of new things.
 
         Args:
             data: anything that `unalike.fit` takes; pictures and texts may be given as plain lists.
             roles: for tables, role to column name.
+            side: of a search on which texts stand: a model that puts other words before a question than before a
+                document reads them as ``"query"`` or as ``"document"``. Unless given, as it read the run's own.
             **options: as for `unalike.fit`: ``label``, ``id``, ``encoding``.
 
         Raises:
             DataError: the data have no kind of thing that this run reads.
+            SettingsError: there is no such side, or this run reads both alike.
         """
+        if side is not None and not self.spec.text_sides:
+            raise SettingsError(f"{self.folder} learned from more than texts, which then have no sides: leave side out")
         collection = self.gather(data, roles=roles, **options)
-        by_role = {role: self.embed_column(collection, role) for role in self.readable(collection)}
+        by_role = {role: self.embed_column(collection, role, side) for role in self.readable(collection)}
         return Embedded(list(collection.ids), by_role)
 
     def read_as(self, query: Any, by: By = "auto") -> By:

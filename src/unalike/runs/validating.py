@@ -10,7 +10,7 @@ import torch
 from unalike import evaluation, training
 from unalike.evaluation import Relevance
 from unalike.runs.build import Ready
-from unalike.runs.pairs import sides
+from unalike.runs.pairs import query_side, sides
 from unalike.runs.rows import LEAST_VALIDATED
 from unalike.runs.same import things
 from unalike.runs.scores.own_views import changed
@@ -101,7 +101,8 @@ def by_views(
         return None
     kind, packed, present = role.split(":")[0], ready.packed[role], ready.collection[role].present
     rows = rows[present[rows]]
-    made = changed(ready.collection[role], packed, learner.encoders[kind], rows) if len(rows) else None
+    encoder = learner.encoders[kind]
+    made = changed(ready.collection[role], packed, encoder, rows, query_side(spec)) if len(rows) else None
     if made is None or len(rows) < LEAST_VALIDATED:
         return None
     what, asked = made

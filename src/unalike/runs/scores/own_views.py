@@ -7,14 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from unalike import encoders, evaluation, views
+from unalike import encoders, evaluation, training, views
 from unalike.data import Column, TextColumn
+from unalike.encoders.hugging_face_sound import PackedWaves
+from unalike.encoders.text import Side
 from unalike.evaluation import Relevance, Score
+from unalike.runs.pairs import prepare_as, query_side
 from unalike.runs.same import things
 from unalike.runs.scores.scene import MOST_QUERIES, RAW, Pictures, Scene
+from unalike.runs.spec import Spec
 
 
-def own_views(scene: Scene, main: Sequence[str]) -> list[Score]:
+def own_views(scene: Scene, main: Sequence[str], spec: Spec) -> list[Score]:
     """Without labels or second roles: a changed picture or text must find the one it was made from."""
     collection = scene.collection
     if len(main) != 1 or len(collection) < 3 or collection.label is not None:
@@ -25,7 +29,7 @@ def own_views(scene: Scene, main: Sequence[str]) -> list[Score]:
     if len(rows) < 3:
         return []
     column = collection[role]
-    made = changed(column, scene.packed[role], scene.learner.encoders[column.kind], rows)
+    made = changed(column, scene.packed[role], scene.learner.encoders[column.kind], rows, query_side(spec))
     if made is None:
         return []
     what, asked = made
@@ -57,11 +61,11 @@ def own_views(scene: Scene, main: Sequence[str]) -> list[Score]:
 
 
 def changed(
-    column: Column, prepared: encoders.Prepared, encoder: encoders.Encoder, rows: np.ndarray
+    column: Column, prepared: encoders.Prepared, encoder: encoders.Encoder, rows: np.ndarray, side: Side | None = None
 ) -> tuple[str, encoders.Prepared] | None:
     """Some rows of a column, each changed at random but always alike, and what these are expected to find.
 
-    None where it is not known how things of this kind may be changed.
+    None where it is not known how things of this kind may be changed. Texts are read as those of a ``side``.
     """
     generator = torch.Generator().manual_seed(0)
     if column.kind == "image":
@@ -73,7 +77,7 @@ def changed(
         asked = encoders.PackedImages(seen.contiguous().numpy(), np.ones(len(rows), bool))
         return "a cropped, recoloured picture finds its original", asked
     if isinstance(column, TextColumn):
-        asked_texts = encoder.prepare(TextColumn(shortened(column, rows)))
+        asked_texts = prepare_as(encoder, TextColumn(shortened(column, rows)), side)
         return "a text with a third of its words gone finds its original", asked_texts
     if column.kind == "audio":
         return "a part of a recording finds the whole", cut_out(prepared, rows, generator)
@@ -89,6 +93,9 @@ def shortened(column: TextColumn, rows: np.ndarray) -> list[str]:
 def cut_out(prepared: encoders.Prepared, rows: np.ndarray, generator: torch.Generator) -> encoders.PackedSound:
     """Half to all of some recordings, in one piece each."""
     seen = views.SoundViews(crop=(0.5, 0.9))(prepared.take(rows), generator)
+    whole = prepared.whole if isinstance(prepared, training.Rows) else prepared
+    if isinstance(whole, PackedWaves):  # samples lose more by half precision than spectra do
+        return PackedWaves(seen.numpy().astype(np.float32))
     return encoders.PackedSound(seen.numpy().astype(np.float16))
 
 

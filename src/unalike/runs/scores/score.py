@@ -12,7 +12,7 @@ from unalike.data import Collection
 from unalike.evaluation import Score, Space
 from unalike.runs.end import End, Part
 from unalike.runs.opened import Opened
-from unalike.runs.pairs import sides
+from unalike.runs.pairs import prepare_as, side_of, sides
 from unalike.runs.same import things
 from unalike.runs.scores.held_out import held_out, predicted
 from unalike.runs.scores.languages import across_languages
@@ -38,7 +38,7 @@ def finish(end: End) -> Part:
         *as_pairs(scene, spec),
         *across_roles(scene, spec),
         *named_classes(scene, main, spec),
-        *own_views(scene, main),
+        *own_views(scene, main, spec),
         *predicted(scene, main, spec),
         *across_languages(scene, held_out_rows(collection), spec),
         *held_out(scene, main),
@@ -60,7 +60,7 @@ def score_new(run: Opened, collection: Collection) -> list[Score]:
     for kind in run.kinds:
         for role in collection.roles(kind)[:1]:
             main.append(role)
-            packed[role] = run.learner.encoders[kind].prepare(collection[role])
+            packed[role] = prepare_as(run.learner.encoders[kind], collection[role], side_of(run.spec, role))
             raw[role] = raw_features(collection, role, packed[role])
             vectors[role] = np.nan_to_num(run.embed_column(collection, role))
     if not main:
@@ -90,7 +90,7 @@ def score_new(run: Opened, collection: Collection) -> list[Score]:
         *as_pairs(replace(scene, spaces={"": paired_vectors(run, collection)}), run.spec),
         *across_languages(replace(scene, spaces={"": every}), np.arange(len(collection)), run.spec),
         *(named_classes(scene, main, run.spec) if label is not None else []),
-        *(own_views(scene, main) if label is None else []),
+        *(own_views(scene, main, run.spec) if label is None else []),
         *evaluation.evaluate_vectors(
             Space(vectors=vectors, train=train),
             floors=floors,
