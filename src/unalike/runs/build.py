@@ -13,9 +13,10 @@ import torch
 
 from unalike import encoders, systems, training, views
 from unalike.data import Collection, Column, Sameness, skip_unreadable
+from unalike.encoders.text import Side
 from unalike.errors import SettingsError
 from unalike.files import cache_folder, checksum, disk_errors, write_bytes
-from unalike.runs.pairs import Side, prepare_as, side_of
+from unalike.runs.pairs import prepare_as, side_of
 from unalike.runs.same import notes as notes_of
 from unalike.runs.same import of_prepared
 from unalike.runs.spec import Spec

@@ -16,12 +16,13 @@ from unalike import encoders, systems, training
 from unalike.data import Collection, TextColumn
 from unalike.data.clicks import table_of
 from unalike.data.gathering import Source, gathered
+from unalike.encoders.text import Side
 from unalike.errors import DataError, RunError
 from unalike.evaluation import Score
 from unalike.files import checksum, damaged, read_json
 from unalike.runs.items import Items
 from unalike.runs.layout import read_record
-from unalike.runs.pairs import Side, other_side, prepare_as, side_of
+from unalike.runs.pairs import other_side, prepare_as, side_of
 from unalike.runs.spec import Spec
 from unalike.runs.vectors import embed_prepared
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unalike.encoders.text import Side
 from unalike.errors import SettingsError
 from unalike.runs.opened import Opened
-from unalike.runs.pairs import Side
 from unalike.runs.query import By, read_as
 from unalike.runs.query import query as vector_of
 from unalike.runs.search import Found

@@ -86,7 +86,8 @@ def make_optimizer(
     groups: list[dict[str, Any]] = []
     for factor in sorted(parted, reverse=True):
         for held, decay in zip(parted[factor], (training.weight_decay, 0.0), strict=True):
-            group = {"params": held, "weight_decay": decay, "factor": factor, "lr": factor * training.learning_rate}
+            rate = factor * training.learning_rate
+            group: dict[str, Any] = {"params": held, "weight_decay": decay, "factor": factor, "lr": rate}
             groups += [group] if held else []
     if training.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=training.learning_rate, fused=True)
