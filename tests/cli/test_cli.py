@@ -179,7 +179,7 @@ def test_version_names_what_computes_the_scores(place: Path) -> None:
     ("words", "message"),
     [
         ((), "give a command, such as unalike fit"),
-        (("fly",), "there is no command 'fly'; there are: fit, adapt, search"),
+        (("fly",), "there is no command 'fly'; there are: fit, adapt, predict, search"),
         (("fitt",), "there is no command 'fitt'. Did you mean unalike fit?"),
         (("serach", "runs/x"), "Did you mean unalike search?"),
         (("photos",), "Did you mean unalike fit photos?"),

@@ -96,7 +96,7 @@ def test_the_command_repairs_into_a_run_of_its_own(place: Path) -> None:
     assert "repaired by cleanclip: fixed" in shown
     assert (place / "run" / "weights.safetensors").read_bytes() == before
     fixed = unalike.load(place / "fixed")
-    assert fixed.record["notes"][0] == "run, repaired by cleanclip on 58 clean pairs"
+    assert fixed.record["notes"][0] == "run, repaired by cleanclip on 64 clean pairs"
     assert (place / "fixed" / "report.html").exists()
     assert fixed.search("a red square", 3)[0].text == "a red square"
     old = unalike.load(place / "run")

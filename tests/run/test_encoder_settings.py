@@ -148,6 +148,6 @@ def test_a_search_reads_questions_and_documents_as_the_model_does(pairs: bool, p
 
 def test_a_run_that_reads_both_sides_alike_says_so(tmp_path: Path) -> None:
     run = unalike.fit("digits", system="simclr", steps=1, batch_size=8, size=16, device="cpu", out=tmp_path / "run")
-    with pytest.raises(SettingsError, match="texts have no sides"):
+    with pytest.raises(SettingsError, match="more than texts, which then have no sides"):
         run.embed("digits", side="query")
     assert "text_sides" in json.loads((tmp_path / "run" / "run.json").read_text())["spec"]

@@ -15,6 +15,8 @@ from test_contract import LEARNERS, ROWS, make, settings
 from unalike import encoders, objectives, pairing, systems, training
 from unalike.data import Collection, ImageColumn, TextColumn, find_same
 
+pytestmark = pytest.mark.systems("clip", "moco-v2", "simcse-supervised")
+
 EXEMPT = {
     **dict.fromkeys(("byol", "simsiam", "directpred", "barlow-twins", "swav"), "no sample is another's negative"),
     **dict.fromkeys(("supcon", "sbcl", "triplet", "metrix", "supremix"), "labels or targets say who is alike"),

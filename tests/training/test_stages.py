@@ -186,7 +186,7 @@ def test_the_optimizer_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
 
     made = []
     original = group.make_optimizer
-    monkeypatch.setattr(group, "make_optimizer", lambda p, t: made.append(original(p, t)) or made[-1])
+    monkeypatch.setattr(group, "make_optimizer", lambda *given: made.append(original(*given)) or made[-1])
     train(make_learner(), make_inputs(), settings())
     counts = [{int(entry["step"]) for entry in optimizer.state.values()} for optimizer in made]
     assert counts == [{5}, {10}, {5}]
