@@ -10,6 +10,7 @@ import torch
 
 from unalike import encoders, evaluation, training
 from unalike.data import Collection, LabelsColumn
+from unalike.data.roles import kind_of
 from unalike.errors import DataError
 from unalike.evaluation import Score
 from unalike.runs.opened import Opened
@@ -62,7 +63,7 @@ def score_new(run: Opened, collection: Collection) -> list[Score]:
     """
     if not collection.roles("labels"):
         raise DataError(f"{collection.name} has no labels to compare with; name their column with --labels COLUMN")
-    role = next((role for role in run.readable(collection) if role.split(":")[0] == "text"), None)
+    role = next((role for role in run.readable(collection) if kind_of(role) == "text"), None)
     if role is None:
         raise DataError(f"{collection.name} has no texts; name their column with --text COLUMN")
     texts, vectors = collection[role], run.embed_column(collection, role)

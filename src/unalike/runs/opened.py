@@ -16,6 +16,7 @@ from unalike import encoders, systems, training
 from unalike.data import Collection, TextColumn
 from unalike.data.clicks import table_of
 from unalike.data.gathering import Source, gathered
+from unalike.data.roles import kind_of
 from unalike.errors import DataError, RunError
 from unalike.evaluation import Score
 from unalike.files import checksum, damaged, read_json
@@ -189,7 +190,7 @@ class Opened:
             chunk = column.select(np.arange(start, min(start + size, len(column))))
             packed = self.learner.encoders[kind].prepare(chunk)
             vectors = embed_prepared(self.learner, kind, packed, self.device)
-            vectors[~(chunk.present & getattr(packed, "present", chunk.present))] = np.nan
+            vectors[~(chunk.present & packed.present)] = np.nan
             parts.append(vectors)
         return np.concatenate(parts)
 
@@ -205,7 +206,7 @@ class Opened:
         """
         answers = other_side(self.spec, list(self.vectors))
         for kind in ("image", "text"):
-            roles = [role for role in self.vectors if role.split(":")[0] == kind and role not in answers]
+            roles = [role for role in self.vectors if kind_of(role) == kind and role not in answers]
             if roles:
                 return roles
         return list(self.vectors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from unalike import systems
+from unalike.data.roles import kind_of
 from unalike.runs.spec import Spec
 from unalike.training import variants
 
@@ -12,7 +13,7 @@ from unalike.training import variants
 def sides(spec: Spec) -> tuple[str, str] | None:
     """The roles of a pair, such as ``text`` and ``text:positive``; None where the system learns from no such pairs."""
     named = systems.find(spec.system).paper.roles
-    if len(named) != 2 or len({role.split(":")[0] for role in named}) != 1:
+    if len(named) != 2 or len({kind_of(role) for role in named}) != 1:
         return None
     return named[0], named[1]
 

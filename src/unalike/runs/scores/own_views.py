@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from unalike import encoders, evaluation, views
-from unalike.data import TextColumn
+from unalike import encoders, evaluation
+from unalike.data import Column, TextColumn
 from unalike.evaluation import Relevance, Score
 from unalike.runs.same import things
-from unalike.runs.scores.scene import MOST_QUERIES, RAW, Pictures, Scene
+from unalike.runs.scores.scene import MOST_QUERIES, Pictures, Scene
 
 
 def own_views(scene: Scene, main: Sequence[str]) -> list[Score]:
@@ -24,42 +24,26 @@ def own_views(scene: Scene, main: Sequence[str]) -> list[Score]:
     rows = rows[scene.present(role)[rows]][:MOST_QUERIES]
     if len(rows) < 3:
         return []
-    generator = torch.Generator().manual_seed(0)
-    column = collection[role]
-    if column.kind == "image":
-        pixels = scene.packed[role].take(rows)
-        plain = views.ImageViews(
-            size=pixels.shape[-1], crop_scale=(0.4, 1.0), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)
-        )
-        changed = (plain(pixels, generator) * 255).round().clamp(0, 255).to(torch.uint8)
-        asked: encoders.Prepared = encoders.PackedImages(changed.contiguous().numpy(), np.ones(len(rows), bool))
-        raw_asked = evaluation.pixel_vectors(Pictures(asked), fit_on=Pictures(scene.packed[role]))
-        what = "a cropped, recoloured picture finds its original"
-    elif isinstance(column, TextColumn):
-        texts = [drop_words(str(column[int(row)]), generator) for row in rows]
-        asked = scene.learner.encoders["text"].prepare(TextColumn(texts))
-        raw_asked = evaluation.text_vectors(texts, fit_on=column)  # type: ignore[arg-type]
-        what = "a text with a third of its words gone finds its original"
-    elif column.kind == "audio":
-        asked = cut_out(scene.packed[role], rows, generator)
-        whole_rows = evaluation.described(scene.packed[role], np.arange(len(column)))
-        raw_asked = evaluation.standard_vectors(evaluation.described(asked, np.arange(len(rows))), fit_on=whole_rows)
-        what = "a part of a recording finds the whole"
-    else:
+    column, prepared = collection[role], scene.packed[role]
+    use = encoders.use_of_kind(column.kind)
+    if use.changed is None:
         return []
+    generator = torch.Generator().manual_seed(0)
+    changed, asked = use.changed(column, prepared, rows, scene.learner.encoders[column.kind], generator)
+    raw_asked = described_as(column, prepared, changed, asked)
     vectors = scene.embed(column.kind, asked)
     whole = np.flatnonzero(scene.present(role))
     held = things(collection, [role])[role]
     relevance = Relevance.from_groups(held[rows], held[whole])
     found = evaluation.retrieval(vectors, scene.spaces[""][role][whole], relevance, measures=["recall@1"])
-    raw = next(space[role] for name, space in scene.spaces.items() if name in RAW.values() and role in space)
+    raw = scene.spaces[use.floor][role]
     floor = evaluation.retrieval(raw_asked, raw[whole], relevance, measures=["recall@1"])
     value = found.mean("recall@1")
     return [
         Score(
-            f"{what}, R@1",
+            f"{use.changed_words}, R@1",
             value,
-            {"chance": found.chance["recall@1"], RAW[column.kind]: floor.mean("recall@1")},
+            {"chance": found.chance["recall@1"], use.floor: floor.mean("recall@1")},
             n=len(rows),
             reading=f"{100 * value:.0f}% find their original first, among {len(whole):,}.",
             interval=evaluation.bootstrap_interval(found.values["recall@1"]),
@@ -67,15 +51,13 @@ def own_views(scene: Scene, main: Sequence[str]) -> list[Score]:
     ]
 
 
-def cut_out(prepared: encoders.Prepared, rows: np.ndarray, generator: torch.Generator) -> encoders.PackedSound:
-    """Half to all of some recordings, in one piece each."""
-    seen = views.SoundViews(crop=(0.5, 0.9))(prepared.take(rows), generator)
-    return encoders.PackedSound(seen.numpy().astype(np.float16))
-
-
-def drop_words(text: str, generator: torch.Generator) -> str:
-    """A text without a third of its words, at least one word left."""
-    words = text.split()
-    keep = torch.rand(len(words), generator=generator) >= 1 / 3
-    kept = [word for word, stays in zip(words, keep.tolist(), strict=True) if stays]
-    return " ".join(kept or words[:1])
+def described_as(
+    column: Column, prepared: encoders.Prepared, changed: Column | None, asked: encoders.Prepared
+) -> np.ndarray:
+    """Vectors without a model of changed entries, as those of the column that they were made from."""
+    if encoders.use_of_kind(column.kind).raw == "pixels":
+        return evaluation.pixel_vectors(Pictures(asked), fit_on=Pictures(prepared))
+    if isinstance(changed, TextColumn) and isinstance(column, TextColumn):
+        return evaluation.text_vectors(list(changed), fit_on=column)  # type: ignore[arg-type]
+    whole = evaluation.described(prepared, np.arange(len(column)))
+    return evaluation.standard_vectors(evaluation.described(asked, np.arange(len(asked))), fit_on=whole)
