@@ -11,6 +11,7 @@ from unalike.checks.depends import claim_code
 from unalike.checks.grounds import OwnBed, opened
 from unalike.checks.works.learner import LearnerWork
 from unalike.claims import Ground, Job, Outcome, Row
+from unalike.data.roles import kind_of
 from unalike.errors import SettingsError
 from unalike.records import Claim, Measure
 from unalike.runs.layout import versions
@@ -55,7 +56,7 @@ def compare(
         DataError: the data cannot be used.
     """
     one, other = systems.find(first), systems.find(second)
-    if {role.split(":")[0] for role in one.paper.roles} != {role.split(":")[0] for role in other.paper.roles}:
+    if {kind_of(role) for role in one.paper.roles} != {kind_of(role) for role in other.paper.roles}:
         raise SettingsError(
             f"{first} learns from {', '.join(one.paper.roles)} and {second} from {', '.join(other.paper.roles)}: "
             "they cannot be compared on the same data"
@@ -81,7 +82,7 @@ def compare(
         ranked = claims.NEXT_ITEM
     elif "labels" in kinds:
         ranked = claims.FIRST_LABELS
-    elif {"image", "text"} <= {role.split(":")[0] for role in one.paper.roles}:
+    elif {"image", "text"} <= {kind_of(role) for role in one.paper.roles}:
         ranked = {"pictures and texts find each other, R@1": claims.recall_both_ways}
     bed = replace(bed, size=side)
     usual: dict[str, Any] = {"epochs": 20}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unalike import systems
+from unalike import encoders, systems
 from unalike.checks.starts import encoder_parts, set_file, with_encoder
 from unalike.claims.code import PACKAGE, Part, code_hash, part_of
-from unalike.claims.metrics import functions_of, measured
+from unalike.claims.metrics import found_again, functions_of, measured
+from unalike.data.roles import kind_of
 from unalike.records import SearchBed, SharedStart
 
 
@@ -31,7 +32,7 @@ def claim_code(found: systems.System) -> str:
 
 
 def chosen_parts(found: systems.System) -> list[Part]:
-    """What a claim chose by name: metrics and encoders."""
+    """What a claim chose by name: metrics, the gentle views that one of them asks with, and encoders."""
     claim = found.claim
     metrics = [
         each for each in (claim.choose, *(measure.metric for measure in claim.measures)) if isinstance(each, str)
@@ -39,9 +40,12 @@ def chosen_parts(found: systems.System) -> list[Part]:
     if found.paper.kind == "study":  # they are names of numbers in its own table
         metrics = []
     parts = [part_of(measured)] if metrics else []
-    parts += [part_of(function) for metric in metrics for function in functions_of(metric)]
+    functions = [function for metric in metrics for function in functions_of(metric)]
+    parts += [part_of(function) for function in functions]
     began = () if claim.start is None else systems.find(claim.start.system).paper.roles
     roles = found.paper.roles or tuple(claim.encoder)  # of whichever modalities there are, those of the claim
+    if found_again in functions:
+        parts += [part_of(encoders.use_of_kind(kind_of(role)).gentle) for role in roles]
     return parts + encoder_parts((*roles, *began), with_encoder(claim))
 
 

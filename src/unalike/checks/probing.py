@@ -37,6 +37,7 @@ from unalike.claims.probe import (
     rounded,
 )
 from unalike.claims.workers import begin_worker
+from unalike.data.roles import kind_of
 from unalike.errors import DataError
 from unalike.records import Arm, Claim
 from unalike.settings import read_dataclass
@@ -199,7 +200,7 @@ def plan(
     own = reading(found if arm.system is None else systems.find(arm.system), ground)
     settings, options = split(own, claim, arm, chosen)
     searched = work is SearchWork
-    kinds = ["text"] if searched else list(dict.fromkeys(role.split(":")[0] for role in own.paper.roles))
+    kinds = ["text"] if searched else list(dict.fromkeys(kind_of(role) for role in own.paper.roles))
     roles = ground.roles(kinds)
     tiny = ground_of(bed, small, scale)
     towers = {kind: tiny.build(kind, roles[kind], 0) for kind in kinds}

@@ -18,6 +18,7 @@ from unalike.claims.code import PACKAGE, Part, code_hash, part_of
 from unalike.claims.ground import SMALL
 from unalike.claims.trial import run_trial
 from unalike.data.gathering import gather
+from unalike.data.roles import kind_of
 from unalike.files import cache_folder
 from unalike.records import Claim, SharedStart
 
@@ -133,7 +134,7 @@ BROUGHT = ("run", "hf", "st", "timm")
 def encoder_parts(roles: Sequence[str], claim: Claim) -> list[Part]:
     """The encoders of a claim for some roles; all that there are of a kind where it leaves the choice open."""
     parts = []
-    for kind in dict.fromkeys(role.split(":")[0] for role in roles):
+    for kind in dict.fromkeys(kind_of(role) for role in roles):
         named = (claim.encoder.get(kind) or SMALL.get(kind, {})).get("name")
         names = [each for each in encoders.encoder_names(kind) if each not in BROUGHT] if named is None else [named]
         known = encoders.encoder_names(kind)

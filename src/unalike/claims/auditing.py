@@ -14,6 +14,7 @@ from unalike import audit, evaluation, training
 from unalike.claims.ground import Ground, Sealed
 from unalike.claims.trial import Trial, run_trial
 from unalike.data import Collection, LabelColumn, TextColumn, make_splits
+from unalike.data.roles import kind_of
 
 SHARE = 0.2
 """Of the training rows, what is known to be clean and serves the repair; no attack touches them."""
@@ -215,7 +216,7 @@ def reference_vectors(trial: Trial, learner: training.Learner) -> tuple[np.ndarr
     prepared, rows = trial.reference.inputs.prepared, np.arange(len(trial.reference))
     found: dict[str, str] = {}
     for role in prepared:
-        found.setdefault(role.split(":")[0], role)
+        found.setdefault(kind_of(role), role)
     pictures, captions = (training.embed(learner, kind, prepared[found[kind]], rows) for kind in ("image", "text"))
     return pictures, captions
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 
-from unalike import evaluation, training, views
+from unalike import encoders, evaluation, training
 from unalike.claims.speech import letters_said
 from unalike.claims.trial import Trial
 from unalike.data import frequency_thirds
+from unalike.data.roles import kind_of
 from unalike.errors import SettingsError
 from unalike.records import needs
 from unalike.registry import Registry
@@ -211,29 +211,13 @@ def found_again(trial: Trial) -> float:
     """
     assert trial.learner is not None
     role, scored = next(iter(trial.scored.spaces)), trial.scored
-    kind = role.split(":")[0]
+    kind = kind_of(role)
     encoder, project = trial.learner.encoders[kind], trial.learner.project.get(kind)
-    generator = training.step_generator(trial.seed, 2**29)
-    parts, size = [], 64 if kind == "video" else 512
-    for start in range(0, len(scored), size):
-        entries = scored.inputs.prepared[role].take(np.arange(start, min(start + size, len(scored))))
+    use = encoders.use_of_kind(kind)
+    generator, parts = training.step_generator(trial.seed, 2**29), []
+    for start in range(0, len(scored), use.at_once):
+        entries = scored.inputs.prepared[role].take(np.arange(start, min(start + use.at_once, len(scored))))
         with torch.inference_mode():
-            vectors = encoder(changed_look(kind, encoder, entries, generator)).vector
+            vectors = encoder(use.gentle(encoder, entries, generator)).vector
             parts.append((vectors if project is None else project(vectors)).numpy())
     return evaluation.retrieval(np.concatenate(parts), scored.vectors(role), measures=["recall@1"]).mean("recall@1")
-
-
-def changed_look(kind: str, encoder: Any, entries: Any, generator: torch.Generator) -> Any:
-    """A gentle look at some entries, as their encoder wants it."""
-    if kind == "image":
-        return views.gentle(encoder.size)(entries, generator)
-    if kind == "video":
-        side = entries.shape[-1]
-        frame = views.ImageViews(side, crop_scale=(0.4, 1.0), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-        return encoder.plain((views.ClipViews(frame)(entries, generator) * 255).round().clamp(0, 255).to(torch.uint8))
-    looks: dict[str, views.View[Any]] = {
-        "text": views.TextViews(delete=0.3),
-        "series": views.SeriesViews(crop=(0.5, 0.9)),
-        "audio": views.SoundViews(crop=(0.5, 0.9)),
-    }
-    return looks.get(kind, views.ArrayViews(corruption=0.3))(encoder.plain(entries), generator)

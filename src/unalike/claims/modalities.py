@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unalike import evaluation
+from unalike.data.roles import kind_of
 
 if TYPE_CHECKING:
     from unalike.claims.trial import Trial
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def sides(trial: Trial) -> tuple[np.ndarray, np.ndarray]:
     """Vectors of the scored rows, of the first role of pictures and the first of texts."""
     spaces = trial.scored.spaces
-    pictures, texts = (next(spaces[r] for r in spaces if r.split(":")[0] == kind) for kind in ("image", "text"))
+    pictures, texts = (next(spaces[r] for r in spaces if kind_of(r) == kind) for kind in ("image", "text"))
     return pictures, texts
 
 
@@ -39,7 +40,7 @@ def recall_both_ways(trial: Trial) -> float:
 def accuracy_by_names(trial: Trial) -> float:
     """Share of the pictures that are most like the mean of the training rows' texts of their own class."""
     codes, classes = trial.reference.labels(), trial.scored.labels()
-    texts = next(vectors for role, vectors in trial.reference.spaces.items() if role.split(":")[0] == "text")
+    texts = next(vectors for role, vectors in trial.reference.spaces.items() if kind_of(role) == "text")
     known = np.unique(codes[codes >= 0])
     named = np.stack([texts[codes == code].mean(axis=0) for code in known])
     asked = np.isin(classes, known)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unalike.data.roles import variant_of
 from unalike.records import needs
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def letters_said(trial: Trial, label: str | None = None) -> float:
     collection = open_set("asterisk")
     areas = []
     for role in trial.scored.spaces:
-        texts = collection["text:" + role.partition(":")[2]]
+        texts = collection["text:" + variant_of(role)]
         sides = []
         for side in (trial.reference, trial.scored):
             said = [texts[int(row)] for row in side.rows]

@@ -13,6 +13,7 @@ import torch
 from unalike import evaluation, training, views
 from unalike.claims.ground import Ground, Sealed
 from unalike.data import LabelColumn
+from unalike.data.roles import kind_of
 from unalike.encoders import Prepared
 from unalike.errors import DataError
 from unalike.records import Recipe
@@ -179,7 +180,7 @@ def run_trial(
         look: name of the picture views that replace the system's own.
         after: whether the vectors at the end of each stage are kept.
     """
-    kinds = list(dict.fromkeys(role.split(":")[0] for role in found.paper.roles))
+    kinds = list(dict.fromkeys(kind_of(role) for role in found.paper.roles))
     roles = ground.roles(kinds)
     weights = training.stream_seed(seed, "weights") % 2**31
     towers = {kind: ground.build(kind, roles[kind], weights + number) for number, kind in enumerate(kinds)}
@@ -263,7 +264,7 @@ def side(
     served = [role for kind in learner.encoders for role in roles[kind]]
     return Side(
         rows=rows,
-        spaces={role: training.embed(learner, role.split(":")[0], packed[role], rows) for role in served},
+        spaces={role: training.embed(learner, kind_of(role), packed[role], rows) for role in served},
         classes={role: collection[role].codes[rows] for role in collection.roles("label")},  # type: ignore[attr-defined]
         label=ground.bed.label,
         inputs=training.inputs_of(collection, packed, roles, rows, label=ground.bed.label, extra=extra),

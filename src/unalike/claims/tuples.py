@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unalike import training
+from unalike.data.roles import kind_of
 from unalike.records import needs
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def completed(trial: Trial) -> float:
 
     assert trial.learner is not None
     spaces, right = trial.scored.spaces, trial.scored.labels()
-    roles = {kind: next(role for role in spaces if role.split(":")[0] == kind) for kind in trial.learner.encoders}
+    roles = {kind: next(role for role in spaces if kind_of(role) == kind) for kind in trial.learner.encoders}
     target = next(iter(roles))
     given = {kind: torch.from_numpy(spaces[role]) for kind, role in roles.items() if kind != target}
     with torch.inference_mode():

@@ -12,12 +12,10 @@ from typing import Annotated, Any, ClassVar
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
 
+from unalike.data.roles import kind_of
 from unalike.errors import SettingsError
 from unalike.records import Kind, Recipe
 from unalike.training.settings import Training
-
-KINDS = ("image", "text", "audio", "video", "series", "array", "tags", "labels")
-"""Kinds of columns that ``--KIND COLUMN`` and ``--KIND:VARIANT COLUMN`` may name."""
 
 GRAPHS = ("nodes", "edges", "features")
 """What tells a graph: the file of its nodes or of its edges, and the roles that describe a node."""
@@ -105,8 +103,7 @@ def take_roles(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     words = iter(arguments)
     for word in words:
         name, _, value = word.removeprefix("--").partition("=")
-        given = name == "target" or name in (*EVENTS, *GRAPHS) or name.split(":")[0] in KINDS
-        if word.startswith("--") and given:
+        if word.startswith("--") and names_a_role(name):
             column = value or next(words, "")
             if not column or column.startswith("--"):
                 files = ("items", "nodes", "edges")
@@ -115,6 +112,16 @@ def take_roles(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
         else:
             rest.append(word)
     return rest, roles
+
+
+def names_a_role(name: str) -> bool:
+    """Whether ``--NAME COLUMN`` and ``--NAME:VARIANT COLUMN`` give a column, or a file, its role."""
+    if name in ("target", *EVENTS, *GRAPHS):
+        return True
+    from unalike.data.kinds import KINDS  # brings Arrow, which a command without columns does well without
+
+    record = KINDS.get(kind_of(name))
+    return record is not None and record.flag
 
 
 def with_settings(command: type[Command], arguments: Sequence[str]) -> type[Command]:

@@ -40,6 +40,11 @@ from .pyg import from_pyg as from_pyg
 from .pyg import to_pyg as to_pyg
 from .readers import open_collection as open_collection
 from .readers import verify_pictures as verify_pictures
+from .regions import BoxesColumn as BoxesColumn
+from .regions import ImageBoxes as ImageBoxes
+from .regions import MaskColumn as MaskColumn
+from .roles import kind_of as kind_of
+from .roles import variant_of as variant_of
 from .sameness import Sameness as Sameness
 from .sameness import find_same as find_same
 from .sets.wordnet import wordnet_links as wordnet_links

@@ -14,6 +14,7 @@ from unalike.data.collection import TOLERANCE, Collection, skip_unreadable
 from unalike.data.columns import ArrayColumn, Column, ImageColumn, LabelColumn
 from unalike.data.decoding import iter_headers
 from unalike.data.images import Failure
+from unalike.data.kinds import is_entry
 from unalike.data.media import AudioColumn
 from unalike.data.wording import counted
 from unalike.errors import DataError
@@ -84,9 +85,7 @@ def complete(collection: Collection, tolerance: float) -> Collection:
     """Leave out rows without entries, skip what cannot be read, and note what a user should know."""
     notes = list(collection.notes)
     entries = [  # a target, like a label, may be unknown
-        column
-        for role, column in collection.columns.items()
-        if column.kind not in ("label", "labels") and role != "array:target"
+        column for role, column in collection.columns.items() if is_entry(role) and role != "array:target"
     ]
     if not entries:
         raise DataError(f"{collection.name} has labels and nothing that they label; name a column of pictures or texts")

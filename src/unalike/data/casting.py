@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import fnmatch
 import os
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,18 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unalike.data import lists
-from unalike.data.cases import series_column
-from unalike.data.columns import ArrayColumn, Column, ImageColumn, LabelColumn, TextColumn
+from unalike.data.columns import ArrayColumn, ImageColumn, LabelColumn, TextColumn
 from unalike.data.labels import LabelsColumn
 from unalike.data.media import AudioColumn, ClipColumn
-from unalike.data.pixels import as_numpy, as_sources
-from unalike.data.sound import sound_column
-from unalike.data.table_base import Table, Use
+from unalike.data.table_base import Table
 from unalike.data.wording import few
 from unalike.errors import DataError
-
-KINDS = ("image", "text", "audio", "video", "array", "series", "label", "labels")
 
 
 def default_roles(table: Table, name: str, taken: Iterable[str]) -> dict[str, str]:
@@ -52,93 +44,6 @@ def default_roles(table: Table, name: str, taken: Iterable[str]) -> dict[str, st
     )
 
 
-def columns_of_role(table: Table, role: str, column: str, name: str) -> list[str]:
-    """The table's columns that make a role: one, or for an array or series several with commas between them.
-
-    Raises:
-        DataError: an unknown kind of role, or a column that is not there.
-    """
-    if role.split(":")[0] not in KINDS:
-        raise DataError(f"the role {role!r} is of no known kind; a role is {', '.join(KINDS)}, or such as 'text:de'")
-    several = role.split(":")[0] in ("array", "series") and column not in table.columns
-    parts = [part.strip() for part in column.split(",")] if several else [column]
-    wanted = [each for part in parts for each in (_ranged(table, part) if several else [part])]
-    for each in wanted:
-        require_column(table, each, name)
-    return wanted
-
-
-def _ranged(table: Table, part: str) -> list[str]:
-    """The columns of a range (``t0..t1999``, by their numbers) or of a pattern (``t*``, in the order of the table)."""
-    ends = re.fullmatch(r"(.*?)(\d+)\.\.\1(\d+)", part)
-    if part in table.columns or not (ends or re.search(r"[*?]", part)):
-        return [part]
-    if not ends:
-        return [each for each in table.columns if fnmatch.fnmatchcase(each, part)] or [part]
-    prefix, first, last = ends[1], int(ends[2]), int(ends[3])
-    width = len(ends[2]) if ends[2].startswith("0") else 0
-    if first > last:
-        raise DataError(f"the range {part} runs backwards; expected the smaller number first")
-    return [f"{prefix}{number:0{width}}" for number in range(first, last + 1)]
-
-
-def use_of(role: str, kind: pa.DataType) -> Use:
-    """What a column of some type is read for in a role."""
-    if role.split(":")[0] in lists.SEVERAL and lists.is_list(kind):
-        return "labels"
-    uses: dict[str, Use] = {
-        "image": "strings",
-        "text": "strings",
-        "audio": "strings",
-        "video": "strings",
-        "array": "numbers",
-        "series": "numbers",
-        "label": "anything",
-        "labels": "labels",
-    }
-    return uses[role.split(":")[0]]
-
-
-def columns_from_table(
-    role: str, data: pa.Table, base: Path, max_pixels: int, classes: Mapping[str, Sequence[str]]
-) -> dict[str, Column]:
-    """The column of a role, or several where its cells are lists: ``text``, ``text:2`` and so on."""
-    name = data.column_names[0]
-    if role.split(":")[0] not in lists.SEVERAL or not lists.is_list(data[name].type):
-        return {role: column_from_table(role, data, base, max_pixels, classes)}
-    return {
-        each: column_from_table(each, pa.table({name: values}), base, max_pixels, classes)
-        for each, values in lists.apart(role, data[name], name).items()
-    }
-
-
-def column_from_table(
-    role: str, data: pa.Table, base: Path, max_pixels: int, classes: Mapping[str, Sequence[str]]
-) -> Column:
-    """The column of a role, made of the table's columns that belong to it.
-
-    Raises:
-        DataError: they hold something of another type.
-    """
-    column = data.column_names[0]
-    match role.split(":")[0]:
-        case "image":
-            return as_images(data[column], column, base, max_pixels)
-        case "text":
-            return as_text(data[column], column)
-        case "audio":
-            return as_recordings(data[column], column, base)
-        case "video":
-            if not _is_string(data[column].type):
-                raise _wrong_type(data[column].type, column, "paths of clips")
-            return ClipColumn(_paths(data[column], base))
-        case "array":
-            return as_array(dict(zip(data.column_names, data.columns, strict=True)))
-        case "labels":
-            return as_labels(data[column], column)
-    return as_label(as_values(data[column], column), classes.get(column))
-
-
 def require_column(table: Table, column: str, name: str) -> None:
     """Raise a `DataError` that lists the columns and names the nearest one, if ``column`` is none of them."""
     if column not in table.columns:
@@ -156,9 +61,19 @@ def as_text(values: pa.ChunkedArray, column: str) -> TextColumn:
 
 def as_recordings(values: pa.ChunkedArray, column: str, base: Path) -> AudioColumn:
     """Paths as recordings. Relative ones start at ``base``."""
+    return AudioColumn(as_paths(values, column, base, "recordings"))
+
+
+def as_clips(values: pa.ChunkedArray, column: str, base: Path) -> ClipColumn:
+    """Paths as clips. Relative ones start at ``base``."""
+    return ClipColumn(as_paths(values, column, base, "clips"))
+
+
+def as_paths(values: pa.ChunkedArray, column: str, base: Path, what: str) -> list[str | None]:
+    """The paths of files, None where there is none. Relative ones start at ``base``."""
     if not _is_string(values.type):
-        raise _wrong_type(values.type, column, "paths of recordings")
-    return AudioColumn(_paths(values, base))
+        raise _wrong_type(values.type, column, f"paths of {what}")
+    return _paths(values, base)
 
 
 def as_images(values: pa.ChunkedArray, column: str, base: Path, max_pixels: int) -> ImageColumn:
@@ -239,38 +154,6 @@ def as_ids(values: Sequence[Any], what: str) -> list[str]:
     if missing:
         raise DataError(f"{what} is empty in {len(missing)} rows, such as row {missing[0]}; every row has one")
     return [str(value) for value in values]
-
-
-def columns_of(role: str, values: Any, max_pixels: int) -> dict[str, Column]:
-    """The column of a role out of values in memory, or several where some of them are lists."""
-    several = lists.in_memory(role, values)
-    return {each: column_of(role.split(":")[0], part, max_pixels) for each, part in several.items()}
-
-
-def column_of(kind: str, values: Any, max_pixels: int) -> Column:
-    """A column of one kind out of values in memory."""
-    if isinstance(values, Column):
-        return values
-    values = as_numpy(values) if hasattr(values, "detach") else listed(values)
-    match kind:
-        case "image":
-            sources, notes = as_sources(values)
-            return ImageColumn(sources, max_pixels=max_pixels, notes=notes)
-        case "text":
-            return TextColumn(values)
-        case "array":
-            return ArrayColumn(values)
-        case "audio":
-            return sound_column(values)
-        case "series":
-            return series_column(values)
-        case "video":
-            return ClipColumn(values)
-        case "label":
-            return LabelColumn.from_values(values)
-        case "labels":
-            return LabelsColumn.from_values(values)
-    raise DataError(f"there is no kind of column {kind!r}; the kinds are {', '.join(KINDS)}")
 
 
 def listed(values: Any) -> Any:

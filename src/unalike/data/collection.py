@@ -11,6 +11,7 @@ import numpy as np
 
 from unalike.data.columns import ArrayColumn, Column, LabelColumn
 from unalike.data.images import Failure
+from unalike.data.roles import kind_of
 from unalike.errors import DataError
 
 TOLERANCE = 0.01
@@ -251,7 +252,7 @@ def _common_length(columns: Mapping[str, Column]) -> int:
         listed = ", ".join(f"{role} has {length}" for role, length in lengths.items()) or "there is none"
         raise DataError(f"the columns of a collection have the same number of rows, and at least one column: {listed}")
     for role, column in columns.items():
-        if role.split(":")[0] != column.kind:
+        if kind_of(role) != column.kind:
             raise DataError(
                 f"the role {role!r} is held by a column of the kind {column.kind!r};"
                 f" call it {column.kind!r} or '{column.kind}:variant'"

@@ -12,6 +12,7 @@ from unalike.data.cases import Reading
 from unalike.data.collection import Collection, skip_unreadable
 from unalike.data.columns import Column, ImageColumn, LabelColumn
 from unalike.data.media import AudioColumn, ClipColumn
+from unalike.data.regions import MaskColumn
 from unalike.data.wording import counted
 from unalike.errors import DataError
 
@@ -26,6 +27,8 @@ def from_pictures(folder: Path, how: How, name: str) -> Collection:
         )
     found = folders.list_pictures(folder)
     columns: dict[str, Column] = {"image": ImageColumn(found.paths, max_pixels=how.max_pixels)}
+    if found.masks is not None:
+        columns["mask"] = MaskColumn(found.masks, max_pixels=how.max_pixels)
     if found.labels is not None and how.named["label"] is None:
         columns["label"] = LabelColumn.from_values(found.labels)
     notes = []

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from unalike.data.images import PICTURE_SUFFIXES
+from unalike.data.regions import masks_beside
 from unalike.errors import DataError
 
 SPLITS = {
@@ -31,7 +32,8 @@ class PictureFolder:
 
     paths: the pictures, or the files of another kind; ids: their paths inside the folder, with slashes; labels: the
     first sub-folder of each, None at the top, or None altogether where there are no sub-folders; splits: row numbers,
-    if the top folders are called ``train`` and ``test`` or the like; others: how many files are of other kinds.
+    if the top folders are called ``train`` and ``test`` or the like; others: how many files are of other kinds;
+    masks: the paths of the masks that lie beside their pictures, None altogether where there are none.
     """
 
     paths: list[str]
@@ -39,6 +41,7 @@ class PictureFolder:
     labels: list[str | None] | None
     splits: dict[str, np.ndarray]
     others: int
+    masks: list[str | None] | None = None
 
 
 def list_pictures(folder: Path) -> PictureFolder:
@@ -49,12 +52,17 @@ def list_pictures(folder: Path) -> PictureFolder:
     """
     inside, others = _sorted_out(folder, PICTURE_SUFFIXES)
     if not inside:
-        found = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5)) or "it is empty"
+        there = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5)) or "it is empty"
         raise DataError(
-            f"there are no pictures in {folder} ({found}). Pictures end in {', '.join(sorted(PICTURE_SUFFIXES))};"
+            f"there are no pictures in {folder} ({there}). Pictures end in {', '.join(sorted(PICTURE_SUFFIXES))};"
             " of a table, give the file itself"
         )
-    return _laid_out(folder, inside, others.total())
+    pictures, masks = masks_beside(inside)
+    found = _laid_out(folder, pictures, others.total())
+    if not masks:
+        return found
+    beside = {os.path.join(folder, picture): os.path.join(folder, mask) for picture, mask in masks.items()}  # noqa: PTH118
+    return replace(found, masks=[beside.get(path) for path in found.paths])
 
 
 def list_others(folder: Path, suffixes: Collection[str], at_least: int = 1) -> PictureFolder | None:

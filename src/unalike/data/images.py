@@ -88,6 +88,18 @@ def decode(source: ImageSource, *, max_pixels: int = MAX_PIXELS, shortest: int |
         return _to_rgb(_upright(picture))
 
 
+def decode_map(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Decode a picture whose values are numbers and no colours, or numbers of a palette's colours: int64 ``(H, W)``.
+
+    Raises:
+        DataError: as `decode` does, or it has several channels.
+    """
+    with _opened(source, max_pixels) as picture:
+        if picture.mode not in ("1", "L", "P", "I", "I;16"):
+            raise DataError(f"a picture of the mode {picture.mode}; a map of numbers has one channel, or a palette")
+        return np.asarray(picture).astype(np.int64)
+
+
 def read_header(source: ImageSource | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Header:
     """Size of a picture and whether it is animated, without decoding it.
 

@@ -58,6 +58,8 @@ class JsonTable:
             return str(value) if not isinstance(value, float) or value == value else None
         if use == "strings" and (isinstance(value, str) or value != value):
             return value if isinstance(value, str) else None  # NaN, which Python's JSON writes, is no string
+        if use == "json":
+            return value if isinstance(value, str) else json.dumps(value)
         if use == "numbers" and number and pa.types.is_floating(expected):
             return float(value)
         if use == "numbers" and isinstance(value, list) and pa.types.is_large_list(expected):

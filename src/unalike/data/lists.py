@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from unalike.data.roles import kind_of
 from unalike.errors import DataError
 
 SEVERAL = ("text", "image")
@@ -57,7 +58,7 @@ def apart(role: str, values: pa.ChunkedArray, column: str) -> dict[str, pa.Chunk
 
 def in_memory(role: str, values: Any) -> dict[str, Any]:
     """Values in memory by role: several roles where some of them are lists of texts or pictures."""
-    kind = role.split(":")[0]
+    kind = kind_of(role)
     if kind not in SEVERAL or not isinstance(values, Sequence) or isinstance(values, str | bytes):
         return {role: values}
     if not any(isinstance(value, list | tuple) for value in values):

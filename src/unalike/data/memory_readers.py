@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from unalike.data import casting, sound
+from unalike.data import kinds, sound
 from unalike.data.assembling import ACCEPTED, How, assemble, based
 from unalike.data.collection import Collection
 from unalike.data.columns import Column
 from unalike.data.images import PICTURE_SUFFIXES
 from unalike.data.pixels import as_numpy, is_picture, is_pictures
+from unalike.data.roles import kind_of
 from unalike.data.wording import counted
 from unalike.errors import DataError
 
@@ -39,10 +40,10 @@ def from_arrays(arrays: Mapping[str, np.ndarray], how: How, name: str) -> Collec
                 " roles={'array': NAME}"
             )
         roles = {_kind_of_array(arrays[rest[0]]): rest[0]}
-    notes = [note for role, key in roles.items() if role.split(":")[0] == "series" for note in _layout(look_up(key))]
+    notes = [note for role, key in roles.items() if kind_of(role) == "series" for note in _layout(look_up(key))]
     if "label" in named:
         roles["label"] = named["label"]
-    columns = {role: casting.column_of(role.split(":")[0], look_up(key), how.max_pixels) for role, key in roles.items()}
+    columns = {role: kinds.column_of(role, look_up(key), how.max_pixels) for role, key in roles.items()}
     return assemble(columns, how, name, notes=notes, look_up=look_up)
 
 
@@ -55,21 +56,21 @@ def from_memory(source: Any, how: How) -> Collection:
     if isinstance(source, Mapping):
         columns: dict[str, Column] = {}
         for role, values in source.items():
-            columns |= casting.columns_of(role, based(values, how.base), how.max_pixels)
-        kinds = {role: as_numpy(values) for role, values in source.items() if role.split(":")[0] == "series"}
-        return assemble(columns, how, name, notes=[note for values in kinds.values() for note in _layout(values)])
+            columns |= kinds.columns_of(role, based(values, how.base), how.max_pixels)
+        stacks = [as_numpy(values) for role, values in source.items() if kind_of(role) == "series"]
+        return assemble(columns, how, name, notes=[note for values in stacks for note in _layout(values)])
     if isinstance(source, Image.Image):
         source = [source]
     source = as_numpy(source)
     if isinstance(source, np.ndarray) and source.dtype.kind not in "OUS":
         kind = _kind_of_array(source)
         notes = _layout(source) if kind == "series" else []
-        return assemble({kind: casting.column_of(kind, source, how.max_pixels)}, how, name, notes=notes)
+        return assemble({kind: kinds.column_of(kind, source, how.max_pixels)}, how, name, notes=notes)
     if not isinstance(source, Iterable):
         raise DataError(f"a {type(source).__name__} is nothing that can be opened. Accepted: {ACCEPTED}")
     items = [as_numpy(item) for item in source]
     kind = _kind_of_items(items)
-    column = casting.column_of(kind, based(items, how.base), how.max_pixels)
+    column = kinds.column_of(kind, based(items, how.base), how.max_pixels)
     paths = [str(item) for item in items if isinstance(item, str | Path)]
     ids = paths if kind in ("image", "audio") and len(set(paths)) == len(items) else None
     return assemble({kind: column}, how, name, ids=ids)

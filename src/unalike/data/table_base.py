@@ -13,9 +13,9 @@ import pyarrow.parquet
 
 from unalike.errors import DataError
 
-Use = Literal["strings", "numbers", "anything", "labels"]
-"""What a column is read for: strings (texts, paths), numbers (a feature), anything that names (label, group, id), or
-sets of labels (lists, or texts)."""
+Use = Literal["strings", "numbers", "anything", "labels", "json"]
+"""What a column is read for: strings (texts, paths), numbers (a feature), anything that names (label, group, id), sets
+of labels (lists, or texts), or lists of lists and records (in a text file as JSON)."""
 
 
 COMPRESSED = {".gz", ".bz2", ".zst"}

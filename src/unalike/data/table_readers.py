@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from unalike.data import casting, series
+from unalike.data import casting, kinds, series
 from unalike.data.assembling import How, assemble
 from unalike.data.collection import Collection, skip_unreadable
 from unalike.data.columns import Column, ImageColumn, LabelColumn
 from unalike.data.memory_tables import picture_sources
+from unalike.data.roles import kind_of
 from unalike.data.table_base import Table, Use
 from unalike.data.wording import few
 from unalike.errors import DataError
@@ -37,11 +38,11 @@ def from_table(table: Table, how: How, name: str, base: Path) -> Collection:
         )
     if "label" in named:
         roles["label"] = named.pop("label")
-    parts = {role: casting.columns_of_role(table, role, column, name) for role, column in roles.items()}
+    parts = {role: kinds.columns_of_role(table, role, column, name) for role, column in roles.items()}
     uses: dict[str, Use] = {}
     for role, wanted in parts.items():
         for column in wanted:
-            uses.setdefault(column, casting.use_of(role, table.columns[column]))
+            uses.setdefault(column, kinds.use_of(role, table.columns[column]))
     for column in named.values():
         casting.require_column(table, column, name)
         uses.setdefault(column, "anything")
@@ -63,7 +64,7 @@ def from_table(table: Table, how: How, name: str, base: Path) -> Collection:
         if held is not None:
             columns[role] = _as_pictures(held, wanted[0], role, how)
             continue
-        columns |= casting.columns_from_table(role, data.select(wanted), base, how.max_pixels, classes)
+        columns |= kinds.columns_from_table(role, data.select(wanted), base, how.max_pixels, classes)
 
     def look_up(column: str) -> list[Any]:
         return casting.as_values(data[column], column)
@@ -72,7 +73,7 @@ def from_table(table: Table, how: How, name: str, base: Path) -> Collection:
 
 
 def _as_pictures(held: tuple[Any, tuple[str, ...]], column: str, role: str, how: How) -> ImageColumn:
-    if role.split(":")[0] != "image":
+    if kind_of(role) != "image":
         raise DataError(f"the column {column!r} holds pictures, which cannot be {role}; take it with --image {column}")
     return ImageColumn(held[0], max_pixels=how.max_pixels, notes=held[1])
 

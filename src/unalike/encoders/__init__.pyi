@@ -44,6 +44,10 @@ from .hugging_face_images import TransformersImageEncoder as TransformersImageEn
 from .hugging_face_sound import TransformersSoundEncoder as TransformersSoundEncoder
 from .image import ImageEncoder as ImageEncoder
 from .kept import save_tower as save_tower
+from .kinds import KIND_USES as KIND_USES
+from .kinds import Changed as Changed
+from .kinds import KindUse as KindUse
+from .kinds import use_of_kind as use_of_kind
 from .labels import LabelMatrix as LabelMatrix
 from .labels import LabelNames as LabelNames
 from .labels import LabelReader as LabelReader

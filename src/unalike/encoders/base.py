@@ -6,13 +6,15 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, Self, runtime_checkable
+from types import MappingProxyType
+from typing import Any, Self
 
 import numpy as np
 from torch import Tensor, nn
 
-from unalike.data import Column
+from unalike.data import Column, Failure
 from unalike.views import Tokens as Tokens
 
 
@@ -35,17 +37,35 @@ class Encoded:
     mask: Tensor | None = None
 
 
-@runtime_checkable
-class Prepared(Protocol):
-    """A column made ready for an encoder once, so that a training step only slices."""
+class Prepared(ABC):
+    """A column made ready for an encoder once, so that a training step only slices.
 
+    failures: by row, why it could not be read; notes: what a user should know of the column.
+    """
+
+    failures: Mapping[int, Failure] = MappingProxyType({})
+    notes: Sequence[str] = ()
+
+    @abstractmethod
     def __len__(self) -> int: ...
 
+    @abstractmethod
     def take(self, indices: np.ndarray | Sequence[int]) -> Any:
-        """The rows as a batch: a uint8 tensor ``(B, 3, H, W)`` for pictures, `Tokens` for texts.
+        """The rows as a batch: a uint8 tensor ``(B, 3, H, W)`` for pictures, `Tokens` for texts."""
 
-        Where a batch is no array, ``raw(indices)`` gives the rows as numbers ``(B, ...)`` without a model, for floors.
-        """
+    def raw(self, indices: np.ndarray | Sequence[int]) -> Any:
+        """The rows as numbers ``(B, ...)`` without a model, for floors: as `take` gives them unless there is better."""
+        return self.take(indices)
+
+    @property
+    def stored(self) -> Prepared:
+        """What holds the entries: itself, or the whole column where this is some rows of one."""
+        return self
+
+    @cached_property
+    def present(self) -> np.ndarray:
+        """Bool ``(N,)``: which rows have an entry that could be read; all of them unless it is said."""
+        return np.ones(len(self), bool)
 
 
 class Encoder(nn.Module, ABC):

@@ -4,40 +4,24 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from unalike.data import Column
 from unalike.errors import RunError, SettingsError
 from unalike.registry import Registry
 
-from .affine import Affine
 from .base import Encoder
-from .clip_conv import ClipConv
-from .convnet import ConvNet
-from .dilated import DilatedConv
 from .ensemble import Ensemble
-from .gridnet import GridNet
 from .hugging_face import TransformersEncoder
 from .hugging_face_images import TransformersImageEncoder
 from .hugging_face_sound import TransformersSoundEncoder
 from .kept import read_tower
-from .labels import LabelNames
-from .mel_transformer import MelTransformer
-from .mlp import MLP
-from .ngrams import NgramEncoder
-from .nodes import NodeMLP
-from .pixels import Pixels
-from .sasrec import SASRec
+from .kinds import KIND_USES
 from .seeding import seeded
-from .sentences import SentenceTransformersEncoder
-from .text_transformer import TextTransformer
-from .timm_models import TimmEncoder
-from .vit import VisionTransformer
 
 
 class RunEncoder(Encoder):
@@ -59,43 +43,21 @@ class RunEncoder(Encoder):
         return set()
 
 
-CHOICES: Registry[str, tuple[str, ...]] = {
-    "image": ("conv", "grid", "drawing", "vit", "pixels", "timm:NAME", "timm:NAME@FILE", "hf:FOLDER"),
-    "text": ("ngram", "transformer", "hf:FOLDER", "st:FOLDER", "run:FOLDER"),
-    "array": ("mlp", "affine"),
-    "series": ("dilated", "affine"),
-    "points": ("affine",),
-    "video": ("clip",),
-    "audio": ("mel", "hf:FOLDER"),
-    "clicks": ("sasrec",),
-    "graph": ("nodes", "smooth:STEPS"),
-    "labels": ("names",),
-}
+CHOICES: Registry[str, tuple[str, ...]] = {kind: tuple(use.encoders) for kind, use in KIND_USES.items()}
 """The encoders that can be named, by kind of column; the first serves where none is named."""
 
 _CLASSES: Registry[str, type[Encoder]] = {
-    "conv": ConvNet,
-    "grid": GridNet,
-    "drawing": GridNet,
-    "pixels": Pixels,
-    "vit": VisionTransformer,
-    "timm": TimmEncoder,
-    "ngram": NgramEncoder,
-    "transformer": TextTransformer,
+    **{
+        choice.partition(":")[0]: made
+        for use in KIND_USES.values()
+        for choice, made in use.encoders.items()
+        if made is not None
+    },
+    # One name for encoders of three kinds; their configurations tell them apart.
     "hf": TransformersEncoder,
     "hf-image": TransformersImageEncoder,
     "hf-audio": TransformersSoundEncoder,
-    "st": SentenceTransformersEncoder,
     "run": RunEncoder,  # type: ignore[type-abstract]
-    "mlp": MLP,
-    "affine": Affine,
-    "dilated": DilatedConv,
-    "clip": ClipConv,
-    "mel": MelTransformer,
-    "sasrec": SASRec,
-    "nodes": NodeMLP,
-    "smooth": NodeMLP,
-    "names": LabelNames,
     "ensemble": Ensemble,
 }
 
@@ -181,8 +143,12 @@ def build_encoder(
     return made.for_columns(given, given=rest, size=size, seed=seed, **{**_DEFAULTS.get(name, {}), **options})
 
 
-def default_encoder(columns: Sequence[Column]) -> str:
+def default_encoder(columns: Sequence[Column], size: int | None = None) -> str:
     """The name of the encoder that suits columns of one kind: for texts it depends on how long they are.
+
+    Args:
+        columns: of one kind.
+        size: side of the pictures in pixels, where small ones may get another encoder.
 
     Example:
         >>> from unalike.data import TextColumn
@@ -191,12 +157,11 @@ def default_encoder(columns: Sequence[Column]) -> str:
         'ngram'
     """
     kind = columns[0].kind
-    if kind not in CHOICES:
-        raise SettingsError(f"no encoder reads the kind {kind!r}; there are encoders for: {', '.join(CHOICES)}")
-    if kind != "text":
-        return CHOICES[kind][0]
-    lengths = [len(text) for column in columns for text in _sample(column)]
-    return "ngram" if not lengths or np.median(lengths) <= 100 else "transformer"
+    if not CHOICES.get(kind):
+        known = ", ".join(each for each, names in CHOICES.items() if names)
+        raise SettingsError(f"no encoder reads the kind {kind!r}; there are encoders for: {known}")
+    choose = KIND_USES[kind].default
+    return CHOICES[kind][0] if choose is None else choose(columns, size)
 
 
 def restore_encoder(config: Mapping[str, Any], assets: Mapping[str, bytes]) -> Encoder:
@@ -276,9 +241,3 @@ def fresh_encoder(encoder: Encoder, seed: int | None = None) -> Encoder:
         for old, new in zip(other.parameters(), made.parameters(), strict=True):
             old.copy_(new)
     return other
-
-
-def _sample(column: Column, count: int = 500) -> Iterator[str]:
-    """Texts from all over a column."""
-    rows = np.unique(np.linspace(0, len(column) - 1, min(count, len(column))).astype(int))
-    return (text for i in rows.tolist() if (text := column[i]) is not None)

@@ -18,13 +18,13 @@ from unalike.data.clips import iter_frames
 from unalike.errors import DataError, SettingsError
 from unalike.views import plain
 
-from .base import Encoded, Encoder
+from .base import Encoded, Encoder, Prepared
 from .memo import ByColumn
 from .packed import IN_MEMORY, square
 from .seeding import seeded
 
 
-class PackedClips:
+class PackedClips(Prepared):
     """Clips of one length and size, as bytes.
 
     Args:

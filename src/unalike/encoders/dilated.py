@@ -14,11 +14,11 @@ from torch.nn.functional import gelu
 from unalike.data import Column, StackColumn
 from unalike.errors import DataError, SettingsError
 
-from .base import Encoded, Encoder
+from .base import Encoded, Encoder, Prepared
 from .seeding import seeded
 
 
-class PackedSeries:
+class PackedSeries(Prepared):
     """Series of one length, the shorter filled up with NaN at their end.
 
     Args:

@@ -17,14 +17,14 @@ from unalike.data.labels import rows_of
 from unalike.errors import DataError, RunError
 from unalike.views import Tokens
 
-from .base import Encoded, Encoder
+from .base import Encoded, Encoder, Prepared
 from .heads import unit
 from .packed import Indices, PackedTokens
 
 _ASSET = "labels.json"
 
 
-class PackedLabels:
+class PackedLabels(Prepared):
     """Sets of labels by number, as an encoder counts them.
 
     Args:

@@ -18,7 +18,7 @@ from unalike.data.edges import small_pictures
 from unalike.data.graphs import GraphColumn, with_loops
 from unalike.errors import DataError, SettingsError
 
-from .base import Encoded, Encoder
+from .base import Encoded, Encoder, Prepared
 from .packed import Indices
 from .seeding import seeded
 
@@ -55,7 +55,7 @@ class Nodes:
         return self.graph[self.rows][:, self.rows]
 
 
-class PackedNodes:
+class PackedNodes(Prepared):
     """A graph whose nodes are rows of numbers.
 
     Args:

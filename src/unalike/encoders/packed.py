@@ -21,7 +21,10 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from unalike.data import ArrayColumn, Failure, ImageColumn, iter_decoded
-from unalike.views import Tokens
+from unalike.errors import SettingsError
+from unalike.views import Geometry, Tokens
+
+from .base import Prepared
 
 Fit = Literal["crop", "pad", "trim"]
 """How a picture becomes a square: its centre; all of it on white; what is inside its border of one colour."""
@@ -34,7 +37,7 @@ IN_MEMORY = 256 * 2**20
 """Bytes above which a prepared column lies in a file."""
 
 
-class PackedImages:
+class PackedImages(Prepared):
     """Pictures of one size, as bytes.
 
     Args:
@@ -125,6 +128,36 @@ def square(image: Image.Image, size: int, fit: Fit = "crop") -> Image.Image:
     return ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
 
 
+def squared(sizes: Sequence[tuple[int, int]], size: int, fit: Fit = "crop") -> Geometry:
+    """Where the pixels of pictures of some heights and widths lie in what `square` makes of them.
+
+    Boxes and masks are told in pixels of the files, views in pixels of the squares: ``view.after(squared(...))`` leads
+    from the one to the other.
+
+    Raises:
+        SettingsError: ``trim``, which depends on the pixels.
+
+    Example:
+        >>> from unalike.encoders.packed import squared
+        >>> squared([(20, 40)], 10).matrix[0].tolist()
+        [[0.5, 0.0, -5.0], [0.0, 0.5, 0.0]]
+    """
+    if fit == "trim":
+        raise SettingsError("fit='trim' cuts by what is drawn: boxes and masks follow 'crop' and 'pad' only")
+    crops = []
+    for height, width in sizes:
+        side = min(height, width)
+        top, left, high, wide = (height - side) / 2, (width - side) / 2, float(side), float(side)
+        if fit == "pad":
+            # Rounded as Pillow's ImageOps.pad rounds.
+            inner = (size, round(width / height * size)) if height > width else (round(height / width * size), size)
+            high, wide = size * height / inner[0], size * width / inner[1]
+            top = -round((size - inner[0]) * 0.5) * height / inner[0]
+            left = -round((size - inner[1]) * 0.5) * width / inner[1]
+        crops.append((top, left, high, wide))
+    return Geometry.of_crops(torch.tensor(crops, dtype=torch.float64).reshape(-1, 4), (size, size))
+
+
 def trim(image: Image.Image) -> Image.Image:
     """The square around what is drawn on a ground of one colour, filled up with that colour.
 
@@ -198,7 +231,7 @@ def _written_aside(path: Path) -> Iterator[IO[bytes]]:
             raise
 
 
-class PackedTokens:
+class PackedTokens(Prepared):
     """Token sequences of different lengths, one after the other.
 
     Args:
@@ -289,7 +322,7 @@ class PackedTokens:
         return Tokens(torch.from_numpy(ids), torch.from_numpy(mask))
 
 
-class PackedArrays:
+class PackedArrays(Prepared):
     """Rows of numbers.
 
     Args:

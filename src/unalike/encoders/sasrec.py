@@ -17,7 +17,7 @@ from unalike.data.clicks import REPEATING
 from unalike.errors import DataError, RunError, SettingsError
 from unalike.views import Tokens
 
-from .base import Encoded, Encoder
+from .base import Encoded, Encoder, Prepared
 from .blocks import transformer
 from .packed import Indices
 from .seeding import seeded
@@ -27,7 +27,7 @@ UNKNOWN = -2
 """The next item of a row where that is one that the encoder was not made for."""
 
 
-class PackedClicks:
+class PackedClicks(Prepared):
     """Sequences of items by number, counted from 0 in the encoder's vocabulary.
 
     Args:

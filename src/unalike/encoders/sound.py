@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from unalike.data.sound import RATE, decode_sound
 from unalike.errors import DataError
 from unalike.files import write_atomically, write_bytes
 
+from .base import Prepared
 from .memo import ByColumn
 
 WINDOW, HOP, POINTS = 400, 160, 512
@@ -88,7 +89,7 @@ def log_mel(samples: Tensor, *, mels: int = 64) -> Tensor:
     return (power @ mel_filters(mels).to(samples.device) + FLOOR).log().transpose(-1, -2)
 
 
-class PackedSound:
+class PackedSound(Prepared):
     """Spectrograms of one length, the shorter filled up with NaN at their end.
 
     Args:
@@ -109,7 +110,7 @@ class PackedSound:
         self,
         values: np.ndarray,
         *,
-        failures: dict[int, Failure] | None = None,
+        failures: Mapping[int, Failure] | None = None,
         notes: Sequence[str] = (),
         bands: np.ndarray | None = None,
         fill: np.ndarray | None = None,

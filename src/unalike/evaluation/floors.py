@@ -194,7 +194,7 @@ def described(prepared: Prepared, rows: np.ndarray) -> np.ndarray:
 
     What is missing is 0.
     """
-    found = getattr(prepared, "raw", prepared.take)(rows)
+    found = prepared.raw(rows)
     return np.nan_to_num(np.asarray(found, np.float32).reshape(len(rows), -1))
 
 

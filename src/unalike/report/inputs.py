@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from unalike.data.roles import kind_of
 from unalike.errors import DataError
 from unalike.evaluation.score import Score
 
@@ -48,7 +49,7 @@ class Item:
     @property
     def base(self) -> str:
         """The kind without its variant."""
-        return self.kind.partition(":")[0]
+        return kind_of(self.kind)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from unalike.adapting import Adapter, Entrant
 from unalike.data import Collection, ImageColumn, LabelColumn, tables
 from unalike.data.gathering import Source
 from unalike.data.images import PICTURE_SUFFIXES
+from unalike.data.roles import kind_of
 from unalike.errors import DataError, RunError
 from unalike.files import read_json, write_json, write_table
 from unalike.runs.opened import Opened
@@ -305,7 +306,7 @@ def of_rows(run: Opened, ids: Sequence[str], labels: Sequence[str | None]) -> Sh
     names, codes = used_classes(column, there, "the table of labels")
     kept = [raw[number] for number in np.flatnonzero(there)]
     pixels = evaluation.pixel_vectors(kept) if all(picture is not None for picture in kept) else None
-    kind = run.gallery[0].split(":")[0]
+    kind = kind_of(run.gallery[0])
     return Shots(kind, names, codes, plain[there][None], plain[there], pixels)
 
 

@@ -11,6 +11,7 @@ import torch
 
 from unalike import audit, evaluation, systems, training
 from unalike.data import ImageColumn
+from unalike.data.roles import kind_of
 from unalike.errors import DataError
 from unalike.files import write_json
 from unalike.runs.opened import Opened
@@ -210,7 +211,7 @@ def answerer(run: Opened, target: str | None) -> tuple[list[str], Callable[[np.n
         raise DataError(f"{run.folder} has no texts; --target names a text among the answers of picture-text runs")
     labels = run.items.labels()
     names = sorted({label for label in labels if label})
-    role = next(each for each in run.vectors if each.split(":")[0] == "image")
+    role = next(each for each in run.vectors if kind_of(each) == "image")
     known = np.array([bool(label) for label in labels]) & run.present(role)
     train = np.flatnonzero(known & (run.items.splits == "train"))
     if len(names) < 2 or len(train) < 2:

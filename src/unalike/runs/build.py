@@ -57,8 +57,8 @@ def prepare(collection: Collection, spec: Spec, towers: Mapping[str, encoders.En
     for kind, trained in spec.roles.items():
         for role in (*trained, *(role for role in spec.unseen if collection[role].kind == kind)):
             packed[role] = prepared(made[kind], collection[role], side_of(spec, role))
-            failures |= getattr(packed[role], "failures", {})
-            notes += [note for note in getattr(packed[role], "notes", ()) if note not in notes]
+            failures |= packed[role].failures
+            notes += [note for note in packed[role].notes if note not in notes]
     collection = collection.replace(notes=notes)
     if failures:
         kept = np.setdiff1d(np.arange(len(collection)), sorted(failures))

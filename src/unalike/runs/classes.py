@@ -14,7 +14,7 @@ from unalike.runs.embeds import no_ranks
 from unalike.runs.end import End, Part
 from unalike.runs.opened import Opened
 from unalike.runs.predicted import Classes
-from unalike.runs.scores.scene import RAW, held_out_rows, raw_features
+from unalike.runs.scores.scene import floor_of, held_out_rows, raw_features
 
 AT_ONCE = 512
 """Rows that are classified together."""
@@ -53,7 +53,7 @@ def finish(end: End) -> Part:
     found = probabilities(end.learner, capability, packed, end.device, asked)
     raw = raw_features(collection, role, packed)
     neighbours = evaluation.knn_shares(raw[train], codes[train], raw[asked], classes=count)
-    return Part(scores(found, codes[asked], codes[train], {f"{RAW[capability.kind]}, kNN": neighbours}))
+    return Part(scores(found, codes[asked], codes[train], {f"{floor_of(capability.kind)}, kNN": neighbours}))
 
 
 def scores(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from unalike.data import Collection, LabelColumn
+from unalike.data.roles import kind_of
 from unalike.errors import DataError, SettingsError
 from unalike.evaluation import knn_shares
 from unalike.runs.opened import Opened
@@ -30,7 +31,7 @@ def predict(run: Opened, collection: Collection, k: int | None) -> Classes:
             f"rows: unalike adapt {run.folder} --shots LABELS --predict DATA"
         )
     role = run.readable(collection)[0]
-    own = [each for each in run.vectors if each.split(":")[0] == role.split(":")[0]]
+    own = [each for each in run.vectors if kind_of(each) == kind_of(role)]
     if not own:
         raise DataError(
             f"{run.folder} keeps no vectors of its rows' {role}, only of {', '.join(run.vectors)}; predict from these"

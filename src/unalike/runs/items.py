@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from unalike import encoders
-from unalike.data import ClicksColumn, Collection, LabelColumn, LabelsColumn
+from unalike.data import ClicksColumn, Collection, Column, LabelColumn, LabelsColumn
+from unalike.data.roles import kind_of
 from unalike.errors import RunError
 from unalike.files import write_atomically
 
@@ -40,7 +41,7 @@ class Items:
     @cached_property
     def columns(self) -> dict[str, list[str | None]]:
         """The labels and the texts, as lists."""
-        names = [name for name in self.table.column_names if name.split(":")[0] in ("text", "label")]
+        names = [name for name in self.table.column_names if kind_of(name) in ("text", "label")]
         return {name: self.table[name].to_pylist() for name in names}
 
     def labels(self, role: str = "label") -> list[str | None]:
@@ -49,7 +50,7 @@ class Items:
 
     @property
     def label_roles(self) -> list[str]:
-        return [name for name in self.table.column_names if name.split(":")[0] == "label"]
+        return [name for name in self.table.column_names if kind_of(name) == "label"]
 
     @property
     def texts(self) -> list[str | None]:
@@ -136,7 +137,7 @@ class Items:
             columns["text"] = pa.array([last_items(clicks, row) for row in range(len(clicks))], pa.string())
         if len(collection) * len(pictures) <= MOST_THUMBNAILS:
             for role, prepared in pictures.items():
-                columns[f"picture {role}"] = pa.array(thumbnails(prepared, collection[role].present), pa.binary())
+                columns[f"picture {role}"] = pa.array(thumbnails(collection[role], prepared), pa.binary())
         return cls(pa.table(columns))
 
 
@@ -145,12 +146,19 @@ def last_items(clicks: ClicksColumn, row: int, count: int = 3) -> str:
     return ", ".join(clicks.title(int(item)) for item in clicks.history(row)[-count:])
 
 
-def thumbnails(prepared: encoders.Prepared, present: np.ndarray) -> list[bytes | None]:
-    """Each prepared picture as a small WebP, None where the row has none."""
+def is_shown(role: str) -> bool:
+    """Whether there is a picture to see of what a role holds."""
+    return encoders.use_of_kind(kind_of(role)).thumbnails is not None
+
+
+def thumbnails(column: Column, prepared: encoders.Prepared) -> list[bytes | None]:
+    """Each entry of a column as a small WebP, None where the row has none."""
     found: list[bytes | None] = []
+    present, show = column.present, encoders.use_of_kind(column.kind).thumbnails
+    assert show is not None
     for start in range(0, len(prepared), 512):
         rows = np.arange(start, min(start + 512, len(prepared)))
-        for row, pixels in zip(rows, prepared.take(rows).numpy(), strict=True):
+        for row, pixels in zip(rows, show(column, prepared, rows), strict=True):
             if not present[row]:
                 found.append(None)
                 continue

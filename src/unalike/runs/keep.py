@@ -12,10 +12,11 @@ import numpy as np
 import torch
 
 from unalike import training
+from unalike.data.roles import kind_of
 from unalike.files import write_bytes, write_json, write_sealed
 from unalike.runs.build import Ready
 from unalike.runs.end import End, Part
-from unalike.runs.items import Items
+from unalike.runs.items import Items, is_shown
 from unalike.runs.layout import read_record, sealed
 from unalike.runs.opened import Opened
 from unalike.runs.pairs import other_side
@@ -46,7 +47,7 @@ def measured(
 
     ``start`` is the name of the floor that these make.
     """
-    roles = [role for role in ready.packed if is_embedded(role) and role.split(":")[0] in learner.encoders]
+    roles = [role for role in ready.packed if is_embedded(role) and kind_of(role) in learner.encoders]
     vectors = embed_roles(learner, ready, roles, device)
     return Measured(vectors, finished(End(learner, ready, vectors, untrained, spec, device, start)))
 
@@ -105,7 +106,7 @@ def keep(
             write_bytes(folder / "assets" / f"{kind}.{name}", content)
     text_role = choose_text_role(collection)
     kept = (text_role, *answers)
-    searched = {role: v for role, v in vectors.items() if role.split(":")[0] != "text" or role in kept}
+    searched = {role: v for role, v in vectors.items() if kind_of(role) != "text" or role in kept}
     if searched:
         training.save_tensors(
             folder / "vectors.safetensors", {role: torch.from_numpy(v) for role, v in searched.items()}
@@ -113,5 +114,5 @@ def keep(
     split_of = np.full(len(collection), "", object)
     for name, rows in collection.splits.items():
         split_of[rows] = name
-    pictures = {role: packed for role, packed in ready.packed.items() if role.split(":")[0] == "image"}
+    pictures = {role: packed for role, packed in ready.packed.items() if is_shown(role)}
     Items.of(collection, list(split_of), text_role, pictures, answers).save(folder / "items.parquet")

@@ -10,6 +10,7 @@ import torch
 
 from unalike import encoders, evaluation, training
 from unalike.data import Collection, LabelsColumn
+from unalike.data.roles import kind_of
 from unalike.errors import DataError
 from unalike.evaluation import Score
 from unalike.runs.opened import Opened
@@ -278,7 +279,7 @@ def text_role(run: Opened, collection: Collection) -> str:
     Raises:
         DataError: the data have no text that the run reads.
     """
-    role = next((role for role in run.readable(collection) if role.split(":")[0] == "text"), None)
+    role = next((role for role in run.readable(collection) if kind_of(role) == "text"), None)
     if role is None:
         raise DataError(f"{collection.name} has no texts; name their column with --text COLUMN")
     return role

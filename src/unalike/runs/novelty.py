@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from unalike.data.roles import kind_of
 from unalike.errors import DataError
 from unalike.evaluation import alarm_threshold, novelty
 from unalike.files import write_table
@@ -60,8 +61,8 @@ def score(
     """
     collection = run.gather(data, roles=roles, **options)
     role = run.readable(collection)[0]
-    kind = role.split(":")[0]
-    own = next(each for each in run.vectors if each.split(":")[0] == kind)
+    kind = kind_of(role)
+    own = next(each for each in run.vectors if kind_of(each) == kind)
     splits, there = run.items.splits, run.present(own)
     known = run.vectors[own][(splits == "train") & there]
     held = run.vectors[own][(splits != "train") & there]

@@ -16,6 +16,7 @@ from unalike import encoders, systems, training
 from unalike.data import Collection, TextColumn
 from unalike.data.clicks import table_of
 from unalike.data.gathering import Source, gathered
+from unalike.data.roles import kind_of
 from unalike.encoders.text import Side
 from unalike.errors import DataError, RunError
 from unalike.evaluation import Score
@@ -255,9 +256,9 @@ class Opened:
         for start in range(0, len(column), size):
             chunk = column.select(np.arange(start, min(start + size, len(column))))
             packed = prepare_as(self.learner.encoders[kind], chunk, side)
-            self.remarks += [note for note in getattr(packed, "notes", ()) if note not in self.remarks]
+            self.remarks += [note for note in packed.notes if note not in self.remarks]
             found = compute(packed)
-            found[~(chunk.present & getattr(packed, "present", chunk.present))] = np.nan
+            found[~(chunk.present & packed.present)] = np.nan
             parts.append(found)
         return np.concatenate(parts)
 
@@ -273,7 +274,7 @@ class Opened:
         """
         answers = other_side(self.spec, list(self.vectors))
         for kind in ("image", "text"):
-            roles = [role for role in self.vectors if role.split(":")[0] == kind and role not in answers]
+            roles = [role for role in self.vectors if kind_of(role) == kind and role not in answers]
             if roles:
                 return roles
         return list(self.vectors)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from unalike import encoders, systems
 from unalike.data import Column
+from unalike.data.roles import kind_of
 from unalike.encoders.text import Side
 from unalike.records import Paper
 from unalike.runs.spec import Spec
@@ -21,7 +22,7 @@ def sides(spec: Spec) -> tuple[str, str] | None:
 def pair_of(paper: Paper) -> tuple[str, str] | None:
     """The roles of the pairs that a system learns from, as `sides` gives them for a run."""
     named = paper.roles
-    if len(named) != 2 or len({role.split(":")[0] for role in named}) != 1:
+    if len(named) != 2 or len({kind_of(role) for role in named}) != 1:
         return None
     return named[0], named[1]
 
@@ -58,13 +59,13 @@ def text_sides(paper: Paper, roles: Mapping[str, Sequence[str]], unseen: Sequenc
     if set(roles) != {"text"}:
         return {}
     pair = pair_of(paper)
-    every = (*roles["text"], *(role for role in unseen if role.split(":")[0] == "text"))
+    every = (*roles["text"], *(role for role in unseen if kind_of(role) == "text"))
     return {role: "query" if pair is not None and role == pair[0] else "document" for role in every}
 
 
 def side_of(spec: Spec, role: str) -> Side | None:
     """The side on which the texts of a role stand in a run; texts of a role that it does not know are searched."""
-    return spec.text_sides.get(role, "document") if spec.text_sides and role.split(":")[0] == "text" else None
+    return spec.text_sides.get(role, "document") if spec.text_sides and kind_of(role) == "text" else None
 
 
 def query_side(spec: Spec) -> Side | None:

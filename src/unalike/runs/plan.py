@@ -14,7 +14,9 @@ from unalike.data import Collection, Column, separated
 from unalike.data.clicks import ROLES as EVENT_ROLES
 from unalike.data.gathering import Source
 from unalike.data.graphs import ROLES as GRAPH_ROLES
-from unalike.encoders import begins_trained, default_encoder
+from unalike.data.kinds import modalities
+from unalike.data.roles import kind_of
+from unalike.encoders import KIND_USES, begins_trained, default_encoder
 from unalike.errors import DataError, SettingsError
 from unalike.records import Paper, Recipe
 from unalike.runs.pairs import text_sides
@@ -38,17 +40,9 @@ def default_system(collection: Collection, unseen: tuple[str, ...] = ()) -> str:
         return "slip" if len(pictures) > 1 else "clip"
     if {"text", "text:positive"} <= set(collection.roles("text")) - set(unseen):
         return "simcse-supervised"
-    for kind, slug in (
-        ("image", "simclr"),
-        ("text", "simcse"),
-        ("array", "scarf"),
-        ("clicks", "sasrec"),
-        ("series", "ts2vec"),
-        ("video", "cvrl"),
-        ("audio", "w2v-bert"),
-    ):
-        if collection.roles(kind):
-            return slug
+    for kind, use in KIND_USES.items():
+        if use.system is not None and collection.roles(kind):
+            return use.system
     raise DataError(
         f"{collection.name} has the roles {', '.join(collection.columns)}; no system learns from these alone. "
         "Give at least one column of pictures, texts, recordings or numbers."
@@ -169,10 +163,6 @@ def replan(collection: Collection, spec: Spec) -> tuple[Collection, Spec]:
     )
 
 
-MODALITIES = ("image", "text", "audio", "video", "series", "points", "array")
-"""What a system without roles of its own learns from: two or more of these, whichever the data have."""
-
-
 def rows_for(
     found: systems.System, collection: Collection, unseen: Sequence[str] = ()
 ) -> tuple[Collection, dict[str, tuple[str, ...]]]:
@@ -191,7 +181,7 @@ def rows_for(
         )
         for kind in kinds
     }
-    missing = [role for role in found.paper.roles if ":" in role and role not in roles[role.split(":")[0]]]
+    missing = [role for role in found.paper.roles if ":" in role and role not in roles[kind_of(role)]]
     missing += [kind for kind in kinds if not roles[kind]]
     if not found.paper.roles:
         missing = []
@@ -223,7 +213,7 @@ def reads(paper: Paper, role: str) -> bool:
 
     A role that it names may have a number behind it, as the places of a list have.
     """
-    kind = role.split(":")[0]
+    kind = kind_of(role)
     if not paper.roles or (kind in paper.roles and not any(each.startswith(f"{kind}:") for each in paper.roles)):
         return True
     return any(variants([role], each) for each in (*paper.roles, *paper.also))
@@ -237,12 +227,12 @@ def check_named(found: systems.System, collection: Collection, source: Source, u
         role
         for role in source.roles
         if role not in beside
-        and role.split(":")[0] not in ("label", "labels", "tags")
-        and not (role.split(":")[0] in known and reads(found.paper, role))
+        and kind_of(role) not in ("label", "labels", "tags")
+        and not (kind_of(role) in known and reads(found.paper, role))
     ]
     if not unread:
         return
-    taken = [*(found.paper.roles or MODALITIES), *found.paper.also, *(("label",) if found.paper.labels else ())]
+    taken = [*(found.paper.roles or modalities()), *found.paper.also, *(("label",) if found.paper.labels else ())]
     near = get_close_matches(unread[0], taken, 1)
     raise DataError(
         f"{found.slug} does not read {', '.join(unread)}; it reads {', '.join(taken)}"
@@ -255,9 +245,9 @@ def check_named(found: systems.System, collection: Collection, source: Source, u
 def kinds_of(paper: Paper, collection: Collection) -> list[str]:
     """The kinds of column that a system learns from: its own, or every modality that the data have, in their order."""
     if paper.roles:
-        return list(dict.fromkeys(role.split(":")[0] for role in paper.roles))
+        return list(dict.fromkeys(kind_of(role) for role in paper.roles))
     roles = (role for role in collection.columns if role != "array:target")
-    return [kind for kind in dict.fromkeys(role.split(":")[0] for role in roles) if kind in MODALITIES]
+    return [kind for kind in dict.fromkeys(kind_of(role) for role in roles) if kind in modalities()]
 
 
 def check_modalities(slug: str, collection: Collection, roles: Mapping[str, tuple[str, ...]]) -> None:
@@ -270,7 +260,7 @@ def check_modalities(slug: str, collection: Collection, roles: Mapping[str, tupl
         )
     if len(roles) < 2:
         raise DataError(
-            f"{slug} learns from two modalities or more ({', '.join(MODALITIES)}); {collection.name} has "
+            f"{slug} learns from two modalities or more ({', '.join(modalities())}); {collection.name} has "
             f"{', '.join(collection.columns)}. Name more columns, such as --image COLUMN --text COLUMN --audio COLUMN"
         )
 
@@ -298,11 +288,8 @@ def readable(column: Column, row: int) -> Any:
 
 
 def chosen_encoder(collection: Collection, roles: Sequence[str], size: int) -> str:
-    """The encoder for one kind, when the user names none: small pictures keep their layout (``drawing``)."""
-    columns = [collection[role] for role in roles]
-    if columns[0].kind == "image":
-        return "drawing" if size <= 32 else "conv"
-    return default_encoder(columns)
+    """The encoder for one kind, when the user names none."""
+    return default_encoder([collection[role] for role in roles], size)
 
 
 def flags_of(role: str) -> str:

@@ -4,35 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
 from unalike import training
-from unalike.data import AudioColumn, ClipColumn, Collection, Column, ImageColumn, TextColumn
-from unalike.data.clips import ANIMATED_SUFFIXES, CLIP_SUFFIXES
-from unalike.data.images import PICTURE_SUFFIXES
-from unalike.data.series import SERIES_SUFFIXES, read_one, series_column
-from unalike.data.sound import SOUND_SUFFIXES, read_header
-from unalike.errors import DataError
+from unalike.data import Collection, Column
+from unalike.data.kinds import KINDS
+from unalike.data.roles import kind_of
+from unalike.data.series import read_one, series_column
+from unalike.data.sound import read_header
+from unalike.errors import DataError, SettingsError
 from unalike.runs.opened import Opened
 from unalike.runs.pairs import query_side
 
-By = Literal["auto", "words", "picture", "recording", "clip", "series", "row"]
+By = str
+"""How a query is read: ``auto``, ``row``, or what `AS` calls its kind."""
 
-AS: Mapping[str, By] = {"image": "picture", "text": "words", "audio": "recording", "video": "clip", "series": "series"}
-"""How an entry of each kind is read in a query."""
-KIND_OF: Mapping[str, str] = {by: kind for kind, by in AS.items()}
-
-BY_NAME = {
-    "picture": "a picture",
-    "words": "words",
-    "recording": "a recording",
-    "clip": "a clip",
-    "series": "the file of a series",
-}
+AS: Mapping[str, By] = {record.name: record.by for record in KINDS.values() if record.by}
+"""How an entry of each kind is called in a query: ``picture``, ``words``, ``recording``, ``clip``, ``series``."""
+KIND_OF: Mapping[By, str] = {by: kind for kind, by in AS.items()}
+ALWAYS_FILES = frozenset().union(*(KINDS[kind].suffixes for kind in ("image", "audio", "video")))
+"""Endings that no words have; those of a table name a file where a run reads series only."""
 
 
 def read_as(run: Opened, query: Any, by: By = "auto") -> By:
@@ -42,15 +37,21 @@ def read_as(run: Opened, query: Any, by: By = "auto") -> By:
     if by != "auto":
         return by
     words = str(query)
-    if "image" in run.kinds and is_file(words) and not is_recording(words):
-        return "picture"
-    if "video" in run.kinds and words not in run.items.ids and is_file(words) and not is_recording(words):
-        return "clip"
-    if words not in run.items.ids and is_recording(words) and "audio" in run.kinds:
-        return "recording"
-    if words not in run.items.ids and is_series(words) and "series" in run.kinds:
-        return "series"
-    return "row" if words in run.items.ids else "words"
+    known = words in run.items.ids
+    if is_file(words):
+        ending = Path(words).suffix.lower()
+        if ending not in KINDS["audio"].suffixes:  # pictures and clips are told by what is in a file
+            if "image" in run.kinds:
+                return AS["image"]
+            if "video" in run.kinds and not known:
+                return AS["video"]
+        own = [kind for kind in run.kinds if kind in AS and ending in KINDS[kind].suffixes]
+        if own and not known:
+            return AS[own[0]]
+    if known:
+        return "row"
+    told = [kind for kind in ("text", *run.kinds) if kind in run.kinds and kind in AS and not KINDS[kind].suffixes]
+    return AS[told[0] if told else "text"]
 
 
 def query(run: Opened, query: Any, by: By = "auto") -> tuple[np.ndarray, int | None]:
@@ -60,7 +61,11 @@ def query(run: Opened, query: Any, by: By = "auto") -> tuple[np.ndarray, int | N
         DataError: the run cannot read such a query.
     """
     words, asked, by = str(query), by, read_as(run, query, by)
-    absent = is_absent(words) or ("series" in run.kinds and Path(words).suffix.lower() in SERIES_SUFFIXES)
+    if by not in ("row", *KIND_OF):
+        raise SettingsError(f"by={by!r}: choose one of auto, row, {', '.join(KIND_OF)}")
+    absent = not is_file(words) and Path(words).suffix.lower() in ALWAYS_FILES.union(
+        *(KINDS[kind].suffixes for kind in run.kinds if kind in KINDS)
+    )
     if asked == "auto" and by == "words" and absent:
         other = "; --by words searches for these words" if "text" in run.kinds else ""
         raise DataError(f"there is no file {words!r}, and no row of that id; ids look like {run.items.ids[0]!r}{other}")
@@ -74,34 +79,30 @@ def query(run: Opened, query: Any, by: By = "auto") -> tuple[np.ndarray, int | N
                 return vector, row
         raise DataError(f"row {words!r} has no vector")
     kind = KIND_OF[by]
+    record = KINDS[kind]
     if kind not in run.kinds:
-        told = f"was taken for {BY_NAME[by]}"
+        told = f"was taken for {record.one}"
         if asked == "auto" and is_file(words):
             told = "is a file"
         ways = [f"a row's id, such as {run.items.ids[0]!r}"]
-        ways += [BY_NAME[AS[kind]] for kind in run.kinds if kind in AS]
+        ways += [KINDS[kind].one for kind in run.kinds if kind in AS]
         raise DataError(
             f"{words!r} {told}, but this run turns {' and '.join(run.kinds)} into vectors. Search by "
             f"{', or by '.join(ways)}"
         )
     column: Column
-    if by == "picture":
-        column = ImageColumn([query if isinstance(query, Image.Image) else Path(words)])
-    elif by == "recording":
-        column = AudioColumn([Path(words)])
-        read_header(Path(words))
-    elif by == "clip":
-        column = ClipColumn([Path(words)])
-    elif by == "series":
+    if kind == "series":
         column = series_column([series_of(run, Path(words))], words)
     else:
-        column = TextColumn([words])
+        if kind == "audio":
+            read_header(Path(words))
+        column = record.of_query(query if isinstance(query, Image.Image) else words)
     collection = Collection({kind: column}, name="query")
     vector = run.embed_column(collection, kind, query_side(run.spec) if kind == "text" else None)[0]
     if not np.isfinite(vector).all():
-        failures = getattr(run.learner.encoders[kind].prepare(column), "failures", {})
+        failures = run.learner.encoders[kind].prepare(column).failures
         reason = "".join(f": {failure.reason}" for failure in failures.values())
-        raise DataError(f"{words!r} cannot be read as {BY_NAME[by]}{reason}")
+        raise DataError(f"{words!r} cannot be read as {record.one}{reason}")
     return vector, None
 
 
@@ -124,7 +125,7 @@ def query_of_parts(run: Opened, parts: Mapping[str, Any]) -> tuple[np.ndarray, l
     """
     vectors: dict[str, np.ndarray] = {}
     for role, part in parts.items():
-        kind = role.split(":")[0]
+        kind = kind_of(role)
         if kind not in run.kinds or kind not in AS:
             raise DataError(
                 f"{role} cannot be part of a query: this run turns {' and '.join(run.kinds)} into vectors, and a "
@@ -134,7 +135,7 @@ def query_of_parts(run: Opened, parts: Mapping[str, Any]) -> tuple[np.ndarray, l
             raise DataError(f"two parts of the query are of the kind {kind}: give one")
         vectors[kind] = query(run, part, AS[kind])[0]
     for kind in ("image", "text", *run.kinds):
-        gallery = [role for role in run.vectors if role.split(":")[0] == kind]
+        gallery = [role for role in run.vectors if kind_of(role) == kind]
         if kind not in vectors and gallery:
             return asked(run, vectors, kind), gallery
     raise DataError(f"the query has {' and '.join(parts)}, which is all that this run knows: leave one out")
@@ -153,19 +154,3 @@ def is_file(words: str) -> bool:
         return Path(words).is_file()
     except OSError:
         return False
-
-
-def is_recording(words: str) -> bool:
-    """Whether words are the path of a file that is named like a recording."""
-    return is_file(words) and Path(words).suffix.lower() in SOUND_SUFFIXES
-
-
-def is_series(words: str) -> bool:
-    """Whether words are the path of a file that is named like a series."""
-    return is_file(words) and Path(words).suffix.lower() in SERIES_SUFFIXES
-
-
-def is_absent(words: str) -> bool:
-    """Whether words are named like a file of pictures, sound or film, and there is none."""
-    named = SOUND_SUFFIXES | PICTURE_SUFFIXES | CLIP_SUFFIXES | ANIMATED_SUFFIXES
-    return Path(words).suffix.lower() in named and not is_file(words)

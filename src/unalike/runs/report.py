@@ -12,7 +12,10 @@ import numpy as np
 from PIL import Image
 
 from unalike import report, systems
+from unalike.data.kinds import words_for
+from unalike.data.roles import kind_of
 from unalike.files import checksum, write_bytes, write_sealed
+from unalike.runs.items import is_shown
 from unalike.runs.opened import Opened
 from unalike.runs.query import read_as
 from unalike.runs.search import Found
@@ -77,13 +80,12 @@ def shown_rows(run: Opened) -> np.ndarray:
 def item(run: Opened, role: str, row: int) -> report.Item:
     """One row of one role, as a page shows it."""
     labels = {name: run.items.labels(name)[row] for name in run.items.label_roles}
-    is_picture = role.split(":")[0] == "image"
     return report.Item(
         id=run.items.ids[row],
         kind=role,
         label=labels.get("label"),
         text=run.items.texts[row],
-        thumbnail=partial(run.items.picture, row, role) if is_picture else None,
+        thumbnail=partial(run.items.picture, row, role) if is_shown(role) else None,
         instance=run.items.ids[row],
         facets={name.removeprefix("label:"): label for name, label in labels.items() if ":" in name and label},
     )
@@ -93,18 +95,7 @@ def summary(run: Opened) -> list[str]:
     """What was learned from what, and the settings in words."""
     spec, record = run.spec, run.record
     found = systems.find(spec.system)
-    kinds = {
-        "image": "pictures",
-        "text": "texts",
-        "array": "rows of numbers",
-        "series": "series",
-        "video": "clips",
-        "audio": "recordings",
-        "clicks": "sequences of clicks",
-        "graph": "nodes of a graph",
-        "labels": "sets of labels",
-    }
-    *most, last = (kinds.get(kind, kind) for kind in spec.roles)
+    *most, last = map(words_for, spec.roles)
     things = f"{', '.join(most)} and {last}" if most else last
     steps = record["task"]["steps"]
     sentences = [
@@ -149,7 +140,7 @@ def told_encoder(kind: str, wanted: Mapping[str, Any]) -> str:
 
 def trained_on(roles: Sequence[str]) -> str:
     """The roles of one kind, by name or by number."""
-    return ", ".join(roles) if len(roles) <= 4 else f"{len(roles)} roles of {roles[0].split(':')[0]}"
+    return ", ".join(roles) if len(roles) <= 4 else f"{len(roles)} roles of {kind_of(roles[0])}"
 
 
 def command(run: Opened) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from unalike.data.roles import kind_of
 from unalike.errors import DataError
 from unalike.runs.opened import Opened
 from unalike.runs.pairs import other_side
@@ -39,8 +40,8 @@ def search(run: Opened, query: Any, k: int = 10, by: By = "auto", role: str | No
     else:
         vector, own = vector_of(run, query, by)
         kind = KIND_OF.get(read_as(run, query, by))
-        if kind is not None and kind != gallery[0].split(":")[0]:
-            vector = asked(run, {kind: vector}, gallery[0].split(":")[0])
+        if kind is not None and kind != kind_of(gallery[0]):
+            vector = asked(run, {kind: vector}, kind_of(gallery[0]))
     best: dict[int, tuple[float, str]] = {}
     for role in gallery:
         there = run.present(role)

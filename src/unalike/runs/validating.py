@@ -7,7 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from unalike import evaluation, training
+from unalike import encoders, evaluation, training
+from unalike.data.kinds import modalities
+from unalike.data.roles import kind_of
 from unalike.evaluation import Relevance
 from unalike.runs.build import Ready
 from unalike.runs.pairs import query_side, sides
@@ -20,7 +22,6 @@ from unalike.runs.vectors import embed_prepared
 MOST_AMONG = 1000
 """Training rows among which a validation row looks for its own."""
 NEAREST = 10
-KINDS = ("image", "text", "array", "series", "points", "video", "audio")
 
 Measure = Callable[[training.Learner], np.ndarray]
 
@@ -46,7 +47,7 @@ def validation(learner: training.Learner, ready: Ready, spec: Spec, device: torc
 
 def by_pairs(ready: Ready, spec: Spec, rows: np.ndarray, device: torch.device) -> tuple[str, Measure] | None:
     """The reciprocal rank of what one role finds in another, both ways: the sides of a pair, or the first two roles."""
-    roles = [role for kind, used in spec.roles.items() if kind in KINDS for role in used]
+    roles = [role for kind, used in spec.roles.items() if kind in modalities() for role in used]
     pair = sides(spec) or tuple(roles[:2])
     if len(pair) < 2:
         return None
@@ -60,9 +61,7 @@ def by_pairs(ready: Ready, spec: Spec, rows: np.ndarray, device: torch.device) -
     right = Relevance.from_shared(table[: len(rows)], table)
 
     def measure(learner: training.Learner) -> np.ndarray:
-        first, second = (
-            embed_prepared(learner, role.split(":")[0], ready.packed[role], device, among) for role in pair
-        )
+        first, second = (embed_prepared(learner, kind_of(role), ready.packed[role], device, among) for role in pair)
         ways = ((first, second), (second, first))
         each = [
             evaluation.retrieval(asked[: len(rows)], told, right, measures=["mrr"]).values["mrr"]
@@ -82,7 +81,7 @@ def by_class(ready: Ready, spec: Spec, rows: np.ndarray, device: torch.device) -
     rows, among = rows[known[rows]], beside(ready, spec, known)
     if len(rows) < LEAST_VALIDATED or len(among) <= NEAREST:
         return None
-    kind, packed = role.split(":")[0], ready.packed[role]
+    kind, packed = kind_of(role), ready.packed[role]
 
     def measure(learner: training.Learner) -> np.ndarray:
         asked, told = (embed_prepared(learner, kind, packed, device, some) for some in (rows, among))
@@ -99,13 +98,13 @@ def by_views(
     role = first_role(spec)
     if role is None:
         return None
-    kind, packed, present = role.split(":")[0], ready.packed[role], ready.collection[role].present
+    kind, packed, present = kind_of(role), ready.packed[role], ready.collection[role].present
     rows = rows[present[rows]]
     encoder = learner.encoders[kind]
     made = changed(ready.collection[role], packed, encoder, rows, query_side(spec)) if len(rows) else None
     if made is None or len(rows) < LEAST_VALIDATED:
         return None
-    what, asked = made
+    _, asked = made
     among = np.concatenate([rows, beside(ready, spec, present)])
     held = things(ready.collection, [role]).get(role, np.arange(len(present)))
     right = Relevance.from_groups(held[rows], held[among])
@@ -115,12 +114,12 @@ def by_views(
         told = embed_prepared(learner, kind, packed, device, among)
         return evaluation.retrieval(seen, told, right, measures=["mrr"]).values["mrr"]
 
-    return f"MRR of {what}", measure
+    return f"MRR of {encoders.use_of_kind(kind).changed_words}", measure
 
 
 def first_role(spec: Spec) -> str | None:
     """The role that is measured where there is no pair of them."""
-    return next((role for kind, used in spec.roles.items() if kind in KINDS for role in used), None)
+    return next((role for kind, used in spec.roles.items() if kind in modalities() for role in used), None)
 
 
 def beside(ready: Ready, spec: Spec, use: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ import torch
 
 from unalike import encoders, training
 from unalike.data import Collection
+from unalike.data.roles import kind_of
 from unalike.errors import DataError
 from unalike.files import write_atomically
 from unalike.runs.build import Ready
@@ -85,13 +86,13 @@ def embed_prepared(
 def scored_roles(spec: Spec, learner: training.Learner) -> list[str]:
     """The roles that a learner embeds, whose vectors are scored against those of an untrained encoder."""
     kinds = [kind for kind in spec.roles if kind in learner.encoders]
-    roles = [role for kind in kinds for role in (*spec.roles[kind], *spec.unseen) if role.split(":")[0] == kind]
+    roles = [role for kind in kinds for role in (*spec.roles[kind], *spec.unseen) if kind_of(role) == kind]
     return [role for role in roles if is_embedded(role)]
 
 
 def is_embedded(role: str) -> bool:
     """Whether a run keeps a vector of each row in a role; labels have theirs each, and not a row's set of them."""
-    return role.split(":")[0] != "labels"
+    return kind_of(role) != "labels"
 
 
 def embed_roles(
@@ -100,7 +101,7 @@ def embed_roles(
     """Vectors of every row in some roles; zeros where a row lacks the role."""
     found = {}
     for role in roles:
-        vectors = embed_prepared(learner, role.split(":")[0], ready.packed[role], device)
+        vectors = embed_prepared(learner, kind_of(role), ready.packed[role], device)
         vectors[~ready.collection[role].present] = 0.0
         found[role] = vectors
     return found

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from unalike.data.roles import kind_of
 from unalike.errors import DataError, RunError, SettingsError
 from unalike.files import read_json, write_bytes, write_json
 from unalike.search.approximate import Kind, build
@@ -197,7 +198,7 @@ class Index:
 
     def _rows(self, role: str) -> np.ndarray:
         if role not in self._by_role:
-            rows = [row for row, own in enumerate(self.roles) if role in (own, own.split(":")[0])]
+            rows = [row for row, own in enumerate(self.roles) if role in (own, kind_of(own))]
             if not rows:
                 raise DataError(f"no row has the role {role!r}; this index has {', '.join(sorted(set(self.roles)))}")
             self._by_role[role] = np.array(rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,16 @@ from unalike.errors import DataError
 from unalike.training.batch import Inputs
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Some rows of a prepared column, seen as a prepared column."""
+class Rows(Prepared):
+    """Some rows of a prepared column, seen as a prepared column.
 
-    whole: Prepared
-    rows: np.ndarray
+    Args:
+        whole: the column.
+        rows: which of its rows, in their order.
+    """
+
+    def __init__(self, whole: Prepared, rows: np.ndarray) -> None:
+        self.whole, self.rows = whole, rows
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -29,8 +33,15 @@ class Rows:
         return self.whole.take(self.rows[np.asarray(indices)])
 
     def raw(self, indices: Any) -> Any:
-        """What the whole tells of some rows without a model; its entries, where it has no such words."""
-        return getattr(self.whole, "raw", self.whole.take)(self.rows[np.asarray(indices)])
+        return self.whole.raw(self.rows[np.asarray(indices)])
+
+    @property
+    def stored(self) -> Prepared:
+        return self.whole.stored
+
+    @cached_property
+    def present(self) -> np.ndarray:
+        return self.whole.present[self.rows]
 
 
 def text_codes(collection: Collection, roles: tuple[str, ...]) -> dict[str, np.ndarray]:

@@ -4,6 +4,8 @@ from .clicks import ClickViews as ClickViews
 from .clips import ClipViews as ClipViews
 from .clips import sampled_clips as sampled_clips
 from .cloze import InverseCloze as InverseCloze
+from .geometry import Boxes as Boxes
+from .geometry import Geometry as Geometry
 from .hidden import hide_tokens as hide_tokens
 from .image import ImageViews as ImageViews
 from .parameters import ImageParameters as ImageParameters

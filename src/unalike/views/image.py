@@ -13,6 +13,7 @@ from unalike.errors import DataError, SettingsError
 
 from .base import View
 from .draws import coins, crops, permutations, rectangles, uniform
+from .geometry import Geometry
 from .parameters import ImageParameters
 from .render import render
 
@@ -125,9 +126,30 @@ class ImageViews(View[Tensor]):
         Returns:
             As many float32 ``(B, 3, h, w)``.
         """
+        return list(self._seen(inputs, generator, count)[0])
+
+    def views_and_geometry(
+        self, inputs: Tensor, generator: torch.Generator, count: int = 2
+    ) -> list[tuple[Tensor, Geometry]]:
+        """The same views, each with the geometry that its pixels went through, for boxes and masks to follow.
+
+        Example:
+            >>> import torch
+            >>> from unalike.views import ImageViews
+            >>> pictures, generator = torch.zeros(2, 3, 40, 48, dtype=torch.uint8), torch.Generator().manual_seed(0)
+            >>> [(pixels, geometry)] = ImageViews(size=32).views_and_geometry(pictures, generator, count=1)
+            >>> geometry.mask(torch.ones(2, 40, 48, dtype=torch.int64)).shape
+            torch.Size([2, 32, 32])
+        """
+        pixels, drawn = self._seen(inputs, generator, count)
+        geometry, n = drawn.geometry(self.shape), len(inputs)
+        return [(each, geometry[slice(k * n, (k + 1) * n)]) for k, each in enumerate(pixels)]
+
+    def _seen(self, inputs: Tensor, generator: torch.Generator, count: int) -> tuple[Tensor, ImageParameters]:
+        """``(count, B, 3, h, w)`` and what was drawn for it."""
         check_pictures(inputs)
         drawn = self.parameters(count * len(inputs), generator, (inputs.shape[2], inputs.shape[3]))
-        return list(self.apply(inputs, drawn).view(count, len(inputs), 3, *self.shape))
+        return self.apply(inputs, drawn).view(count, len(inputs), 3, *self.shape), drawn
 
     def parameters(self, n: int, generator: torch.Generator, source: tuple[int, int] | None = None) -> ImageParameters:
         """Draw all that is random for ``n`` pictures of ``source`` height and width (the view's own size if None).

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .color import HUE
+from .geometry import Geometry
 
 NO_HUE = 4
 UNTOUCHED = 5
@@ -50,6 +51,10 @@ class ImageParameters:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> ImageParameters:
         return ImageParameters(*(change(getattr(self, field.name)) for field in fields(self)))
+
+    def geometry(self, size: tuple[int, int]) -> Geometry:
+        """Where the pixels of each source lie in its view of that height and width."""
+        return Geometry.of_crops(self.crop, size, self.flip)
 
     def kinds(self) -> Tensor:
         """Int64 ``(n,)``: the position at which hue is shifted, 0 to 3; `NO_HUE`; or `UNTOUCHED` by any jitter.

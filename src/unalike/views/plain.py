@@ -11,6 +11,7 @@ from torch.nn.functional import interpolate
 from unalike.errors import SettingsError
 
 from .base import View
+from .geometry import Geometry
 from .image import IMAGENET_MEAN, IMAGENET_STD, Size, check_pictures
 
 
@@ -45,18 +46,37 @@ class PlainViews(View[Tensor]):
         check_pictures(inputs)
         height, width = self.shape
         pixels = inputs.float()
-        source = tuple(inputs.shape[2:])
+        source = (inputs.shape[2], inputs.shape[3])
+        resized, top, left = self._placed(source)
+        if resized != source:
+            pixels = interpolate(pixels, resized, mode="bilinear", antialias=True)
+        pixels = pixels[:, :, top : top + height, left : left + width]
+        mean, std = torch.tensor([self.mean, self.std], device=inputs.device)[:, :, None, None] * 255
+        return pixels.contiguous().sub_(mean).div_(std)
+
+    def geometry(self, n: int, source: tuple[int, int]) -> Geometry:
+        """Where the pixels of ``n`` pictures of ``source`` height and width lie in their views.
+
+        Example:
+            >>> from unalike.views import plain
+            >>> plain(size=4).geometry(1, (8, 16)).matrix[0].tolist()
+            [[0.5, 0.0, -2.0], [0.0, 0.5, 0.0]]
+        """
+        (high, wide), top, left = self._placed(source)
+        down, across = source[0] / high, source[1] / wide
+        height, width = self.shape
+        crop = torch.tensor([[top * down, left * across, height * down, width * across]], dtype=torch.float64)
+        return Geometry.of_crops(crop.repeat(n, 1), self.shape)
+
+    def _placed(self, source: tuple[int, int]) -> tuple[tuple[int, int], int, int]:
+        """To which height and width a picture is resized, and the row and column at which the view begins in that."""
+        height, width = self.shape
         resized = self.shape
         if self.crop and height * source[1] >= width * source[0]:
             resized = height, max(width, height * source[1] // source[0])
         elif self.crop:
             resized = width * source[0] // source[1], width
-        if resized != source:
-            pixels = interpolate(pixels, resized, mode="bilinear", antialias=True)
-        top, left = round((resized[0] - height) / 2), round((resized[1] - width) / 2)
-        pixels = pixels[:, :, top : top + height, left : left + width]
-        mean, std = torch.tensor([self.mean, self.std], device=inputs.device)[:, :, None, None] * 255
-        return pixels.contiguous().sub_(mean).div_(std)
+        return resized, round((resized[0] - height) / 2), round((resized[1] - width) / 2)
 
 
 def plain(size: Size, crop: bool = True) -> PlainViews:

@@ -16,6 +16,7 @@ from unalike.claims.floors import floors_of
 from unalike.claims.harness import measured_arms
 from unalike.claims.metrics import measured, named
 from unalike.claims.trial import floors, run_trial
+from unalike.data.roles import kind_of
 from unalike.records import Arm, Claim, needs_of
 from unalike.runs.plan import kinds_of
 
@@ -123,9 +124,7 @@ def beside(
 
 def has_raw_vectors(trial: Trial) -> bool:
     """Whether rows without a model are vectors of one space."""
-    return [role.split(":")[0] in ("image", "text", "array", "series", "audio") for role in trial.scored.spaces] == [
-        True
-    ]
+    return [kind_of(role) in ("image", "text", "array", "series", "audio") for role in trial.scored.spaces] == [True]
 
 
 def curves(trial: Trial) -> dict[str, Any]:

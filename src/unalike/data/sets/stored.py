@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from unalike.data.columns import Column, ImageColumn, LabelColumn, TextColumn
 from unalike.data.media import TagsColumn
+from unalike.data.roles import kind_of
 from unalike.data.splits import make_splits
 
 FRACTIONS = {"train": 0.7, "validation": 0.1, "test": 0.2}
@@ -43,7 +44,7 @@ def columns_of(table: pa.Table) -> dict[str, Column]:
         "text": TextColumn,
         "tags": TagsColumn,
     }
-    kinds = {name: name.split(":")[0] for name in table.column_names}
+    kinds = {name: kind_of(name) for name in table.column_names}
     return {name: made[kind](table[name]) for name, kind in kinds.items() if kind in made}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from unalike import evaluation, training
+from unalike.data.roles import kind_of
 from unalike.evaluation import Score
 from unalike.runs.scores.scene import MOST_QUERIES, Scene
 from unalike.runs.spec import Spec
@@ -14,13 +15,13 @@ from unalike.training import text_codes
 def across_languages(scene: Scene, rows: np.ndarray, spec: Spec) -> list[Score]:
     """Where rows have texts in several roles: how well each is found and finds, and how far their ranks lie apart."""
     collection, learnt = scene.collection, scene.spaces[""]
-    pictures = next((role for role in learnt if role.split(":")[0] == "image" and role not in spec.unseen), None)
+    pictures = next((role for role in learnt if kind_of(role) == "image" and role not in spec.unseen), None)
     if pictures is None or "text" not in scene.learner.encoders:
         return []
     if isinstance(scene.learner, training.JointLearner):  # its score is none of two
         return []
     rows = rows[scene.present(pictures)[rows]][:MOST_QUERIES]
-    texts = [role for role in learnt if role.split(":")[0] == "text" and scene.present(role)[rows].sum() > 1]
+    texts = [role for role in learnt if kind_of(role) == "text" and scene.present(role)[rows].sum() > 1]
     if len(texts) < 2:
         return []
     codes = text_codes(collection, tuple(texts))

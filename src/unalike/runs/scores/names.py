@@ -9,6 +9,7 @@ import torch
 
 from unalike import evaluation, training
 from unalike.data import LabelColumn, TextColumn
+from unalike.data.roles import kind_of
 from unalike.evaluation import Relevance, Score
 from unalike.runs.scores.scene import Scene, main_roles
 from unalike.runs.spec import Spec
@@ -21,7 +22,7 @@ def names_find_pictures(
     """Texts of some rows ask for their pictures in the whole gallery: in the main language, and in all of them."""
     vectors = scene.spaces[""]
     main = main_roles(scene.collection, spec)
-    first = next(role for role in main if role.split(":")[0] == "text")
+    first = next(role for role in main if kind_of(role) == "text")
     codes = text_codes(scene.collection, spec.roles["text"])
     by_role = {}
     for role in spec.roles["text"]:
@@ -79,7 +80,7 @@ def named_classes(scene: Scene, main: Sequence[str], spec: Spec) -> list[Score]:
         names = [name.replace("-", " ").replace("_", " ") for name in column.names]
         prepared = scene.learner.encoders["text"].prepare(TextColumn(names))
         classes = named_as(scene, scene.embed("text", prepared))
-        for pictures in (each for each in main if each.split(":")[0] == "image"):
+        for pictures in (each for each in main if kind_of(each) == "image"):
             rows = test[scene.present(pictures)[test] & column.present[test]]
             if len(rows) < 2 or len(names) < 2:
                 continue

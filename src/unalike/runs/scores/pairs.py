@@ -12,7 +12,7 @@ from unalike.errors import MissingExtra
 from unalike.evaluation import Relevance, Retrieval, Score
 from unalike.runs.pairs import sides
 from unalike.runs.same import sameness
-from unalike.runs.scores.scene import MOST_QUERIES, RAW, Scene, held_out_rows
+from unalike.runs.scores.scene import MOST_QUERIES, Scene, floor_of, held_out_rows
 from unalike.runs.spec import Spec
 
 MEASURES = {"recall@1": "R@1", "recall@10": "R@10", "mrr": "MRR", "ndcg@10": "nDCG@10"}
@@ -46,7 +46,7 @@ def _one_way(scene: Scene, spec: Spec, asked: str, told: str) -> list[Score]:
     results = {
         name: evaluation.retrieval(space[asked][rows], space[told][gallery], right, measures=measures)
         for name, space in scene.spaces.items()
-        if name not in RAW.values() and {asked, told} <= set(space)
+        if name != floor_of(asked) and {asked, told} <= set(space)
     }
     results |= _by_words(scene, (asked, rows), (told, gallery), right)
     return [_score(results, measure, f"{asked} finds {told}", len(gallery)) for measure in measures]
@@ -62,7 +62,7 @@ def _by_words(
         [str(column[int(row)]) for row in rows] for column, (_, rows) in zip(columns, (asked, told), strict=True)
     )
     ours, theirs = (evaluation.text_vectors(texts, fit_on=documents) for texts in (queries, documents))
-    found = {RAW["text"]: evaluation.retrieval(ours, theirs, right, measures=list(MEASURES))}
+    found = {floor_of("text"): evaluation.retrieval(ours, theirs, right, measures=list(MEASURES))}
     try:
         return found | {"BM25": evaluation.bm25_retrieval(queries, documents, right, measures=list(MEASURES))}
     except MissingExtra:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from unalike import evaluation, training
+from unalike.data.roles import kind_of
 from unalike.evaluation import Relevance, Score
 from unalike.runs.same import things
 from unalike.runs.scores.names import names_find_pictures
@@ -17,7 +18,7 @@ from unalike.runs.spec import Spec
 
 def from_all_others(scene: Scene, main: Sequence[str], rows: np.ndarray) -> list[Score]:
     """Where there are three modalities or more, or their score is joint: each is found from all the others."""
-    kinds = {role.split(":")[0]: role for role in reversed(main)}
+    kinds = {kind_of(role): role for role in reversed(main)}
     if len(kinds) < 2 or (len(kinds) < 3 and not isinstance(scene.learner, training.JointLearner)):
         return []
     scores = []

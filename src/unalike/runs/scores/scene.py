@@ -11,6 +11,7 @@ from PIL import Image
 
 from unalike import encoders, evaluation, training
 from unalike.data import Collection
+from unalike.data.roles import kind_of
 from unalike.runs.spec import Spec
 from unalike.runs.vectors import choose_text_role, embed_prepared
 
@@ -59,21 +60,24 @@ class Pictures(Sequence[Image.Image]):
 def raw_features(collection: Collection, role: str, prepared: encoders.Prepared) -> np.ndarray:
     """Vectors without a model: small pictures, weighted n-grams, standardised numbers."""
     column = collection[role]
-    if column.kind == "image":
+    made_of = encoders.use_of_kind(column.kind).raw
+    if made_of == "pixels":
         return evaluation.pixel_vectors(Pictures(prepared))
-    train = None if column.kind == "text" else collection.splits.get("train")
-    return evaluation.raw(column, prepared, fit_on=train)
+    return evaluation.raw(column, prepared, fit_on=None if made_of == "column" else collection.splits.get("train"))
 
 
-RAW = {
-    "image": "raw pixels",
-    "text": "n-gram counts",
-    "array": "raw features",
-    "graph": "raw features",
-    "series": "raw values",
-    "video": "mean frame",
-    "audio": "mean spectrum",
-}
+def floor_of(role: str) -> str:
+    """What scores call the vectors without a model of a role."""
+    return encoders.use_of_kind(kind_of(role)).floor
+
+
+def floors_of(raw: Mapping[str, np.ndarray]) -> dict[str, Mapping[str, np.ndarray]]:
+    """Vectors without a model by role, under the names of their floors; those of two kinds are never compared."""
+    names: dict[str, str] = {}
+    for kind in dict.fromkeys(map(kind_of, raw)):
+        floor = floor_of(kind)
+        names[kind] = floor if floor not in names.values() else f"{floor} ({kind})"
+    return {name: {role: raw[role] for role in raw if kind_of(role) == kind} for kind, name in names.items()}
 
 
 def held_out_rows(collection: Collection) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from unalike import evaluation, training
 from unalike.data import Collection
+from unalike.data.roles import kind_of
 from unalike.evaluation import Score, Space
 from unalike.runs.end import End, Part
 from unalike.runs.opened import Opened
@@ -20,7 +21,7 @@ from unalike.runs.scores.names import named_classes
 from unalike.runs.scores.own_views import own_views
 from unalike.runs.scores.pairs import as_pairs
 from unalike.runs.scores.roles import across_roles, from_all_others
-from unalike.runs.scores.scene import RAW, Scene, held_out_rows, main_roles, raw_features
+from unalike.runs.scores.scene import Scene, floors_of, held_out_rows, main_roles, raw_features
 
 
 def finish(end: End) -> Part:
@@ -29,9 +30,7 @@ def finish(end: End) -> Part:
     collection, packed, vectors, untrained = end.ready.collection, end.ready.packed, end.vectors, end.untrained
     main = main_roles(collection, spec)
     raw = {role: raw_features(collection, role, packed[role]) for role in main}
-    spaces: dict[str, Mapping[str, np.ndarray]] = {"": vectors, end.start: untrained}
-    for kind in dict.fromkeys(role.split(":")[0] for role in main):
-        spaces[RAW[kind]] = {role: raw[role] for role in main if role.split(":")[0] == kind}
+    spaces: dict[str, Mapping[str, np.ndarray]] = {"": vectors, end.start: untrained, **floors_of(raw)}
     scene = Scene(learner, collection, packed, spaces, device)
     scores = [
         *from_all_others(scene, main, held_out_rows(collection)),
@@ -65,19 +64,15 @@ def score_new(run: Opened, collection: Collection) -> list[Score]:
             vectors[role] = np.nan_to_num(run.embed_column(collection, role))
     if not main:
         run.readable(collection)
-    present = {
-        role: collection[role].present & getattr(packed[role], "present", collection[role].present) for role in main
-    }
-    floors: dict[str, Mapping[str, np.ndarray]] = {}
-    for role in main:
-        floors[RAW[role.split(":")[0]]] = {role: raw[role]}
+    present = {role: collection[role].present & packed[role].present for role in main}
+    floors = floors_of(raw)
     label, train, train_labels = collection.label, {}, None
     own = run.items.labels()
     if label is not None and set(label.names) & {name for name in own if name}:
         rows = np.flatnonzero(run.items.splits == "train")
         train_labels = [own[row] for row in rows]
         for role in main:
-            same = [each for each in run.vectors if each.split(":")[0] == role.split(":")[0]]
+            same = [each for each in run.vectors if kind_of(each) == kind_of(role)]
             if same:
                 train[role] = run.vectors[role if role in same else same[0]][rows]
     scene = Scene(run.learner, collection, packed, {"": vectors, **floors}, run.device)
