@@ -351,7 +351,7 @@ def test_width_and_other_settings_are_passed_on(spec):
 
 @pytest.mark.parametrize("spec", ["resnet", "ngram", "conv:3", "timm:", "timm", "", ":"])
 def test_unknown_names_list_the_choices(spec):
-    with pytest.raises(SettingsError, match="conv, grid, drawing, vit, timm:NAME"):
+    with pytest.raises(SettingsError, match="conv, grid, drawing, vit, pixels, timm:NAME"):
         build_encoder(spec, pictures())
 
 
