@@ -97,7 +97,7 @@ def test_of_a_table_of_choices_only_what_was_chosen_counts(changed):
     from unalike.checks.depends import claim_code
 
     before = claim_code(systems.find("dcl"))
-    changed("encoders/build.py", '"vit": VisionTransformer,', '"vit": VisionTransformer, "other": VisionTransformer,')
+    changed("encoders/kinds.py", '"vit": VisionTransformer,', '"vit": VisionTransformer, "other": VisionTransformer,')
     changed("claims/metrics.py", '"tolerance": Metric(tolerance),', '"other": Metric(tolerance),')
     changed("encoders/vit.py", "self.pool = pool", "self.pool = 'mean'")
     assert claim_code(systems.find("dcl")) == before
