@@ -61,7 +61,7 @@ def as_sources(values: Any) -> tuple[Any, tuple[str, ...]]:
         >>> import numpy as np
         >>> from unalike.data.pixels import as_sources
         >>> pictures, notes = as_sources(np.ones((2, 3, 8, 6), np.float32))
-        >>> pictures.shape, pictures.max(), notes
+        >>> pictures.shape, int(pictures.max()), notes
         ((2, 8, 6, 3), 255, ('pictures are taken as arrays (N, C, H, W) of numbers from 0 to 1',))
     """
     values = as_numpy(values)

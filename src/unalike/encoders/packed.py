@@ -139,8 +139,8 @@ def squared(sizes: Sequence[tuple[int, int]], size: int, fit: Fit = "crop") -> G
 
     Example:
         >>> from unalike.encoders.packed import squared
-        >>> squared([(20, 40)], 10).matrix[0].tolist()
-        [[0.5, 0.0, -5.0], [0.0, 0.5, 0.0]]
+        >>> squared([(20, 40)], 10).matrix[0, 0].tolist()
+        [0.5, 0.0, -5.0]
     """
     if fit == "trim":
         raise SettingsError("fit='trim' cuts by what is drawn: boxes and masks follow 'crop' and 'pad' only")

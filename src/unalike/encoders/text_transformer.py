@@ -85,7 +85,7 @@ def suited_length(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], *, samp
         >>> from unalike.encoders.text_transformer import suited_length, train_bpe
         >>> texts = ["a red bicycle " * 30, "a car"]
         >>> suited_length(train_bpe(texts, vocabulary=270), texts)
-        256
+        96
     """
     if not texts:
         return SHORTEST

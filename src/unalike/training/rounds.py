@@ -187,7 +187,7 @@ def federated(
         >>> from unalike.training import Client, Exchange, federated
         >>> client = Client(views=lambda batch, generator: batch, loss=len, trains=("local",))
         >>> len(federated([client] * 3, Exchange(), 4, part=lambda number: (0, number % 3)))
-        7
+        6
     """
     found: list[Stage] = []
     for number in range(count):

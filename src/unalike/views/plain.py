@@ -59,8 +59,8 @@ class PlainViews(View[Tensor]):
 
         Example:
             >>> from unalike.views import plain
-            >>> plain(size=4).geometry(1, (8, 16)).matrix[0].tolist()
-            [[0.5, 0.0, -2.0], [0.0, 0.5, 0.0]]
+            >>> plain(size=4).geometry(1, (8, 16)).matrix[0, 0].tolist()
+            [0.5, 0.0, -2.0]
         """
         (high, wide), top, left = self._placed(source)
         down, across = source[0] / high, source[1] / wide
