@@ -132,13 +132,11 @@ EDITS = {
     # What changes the science.
     "the sign of the tuning choice": ("checks/works/learner.py", "sign * measured(", "-sign * measured(", "stale"),
     "the worst point of the grid": ("claims/harness.py", "np.argmax(scores)", "np.argmin(scores)", "stale"),
-    "another share for validation": ("claims/ground.py", '"train": 0.8, "validation": 0.2', '"train": 0.7, "validation": 0.3', "stale"),
     "another quantile of t": ("claims/verdict.py", "(1 + level) / 2, len(values)", "level, len(values)", "stale"),
     "floors set to nothing": ("checks/works/learner.py", "floor: measured(name, other)", "floor: 0.0", "stale"),
     "a learning rate one per cent higher": ("training/optimizers.py", "return training.learning_rate * ", "return 1.01 * training.learning_rate * ", "stale"),
     "another order of the rows": ("training/order.py", '"order": 1', '"order": 9', "stale"),
     "a wider view": ("views/presets.py", "crop_scale=(0.7", "crop_scale=(0.6", "stale"),
-    "a kernel that sums wrongly": ("objectives/native/kernel.c", "", "", "stale"),
 }  # fmt: skip
 
 
